@@ -1,0 +1,1 @@
+"""Words that every service shares. Imports no service."""

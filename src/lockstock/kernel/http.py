@@ -1,0 +1,305 @@
+"""HTTP in and out: strict requests, problem+json for every error, one log line per request."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from fastapi import Depends, FastAPI, Header, Request, Response, params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lockstock.kernel import telemetry
+from lockstock.kernel.errors import (
+    BodyTooLarge,
+    IdempotencyKeyRequired,
+    InvalidInput,
+    MalformedBody,
+    NotFound,
+    Refusal,
+    UnsupportedMediaType,
+)
+from lockstock.kernel.ids import new_id
+from lockstock.kernel.strict_json import decode
+
+# Two of these in one request mean that two readers may believe two things.
+SINGLE_HEADERS = ("authorization", "content-type", "content-length", "idempotency-key", "if-match")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it. `code` is stable; more members depend on it."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: list[dict[str, str]] | None = None
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that is on every log line, ledger row and problem of this request."""
+    found: str = request.scope.get("request_id", "")
+    return found
+
+
+def problem(request: Request, refusal: Refusal) -> Response:
+    """Turn a refusal into its answer."""
+    telemetry.REFUSALS.labels(refusal.code).inc()
+    return _problem(
+        request,
+        {"status": refusal.status, "code": refusal.code, "title": refusal.title}
+        | {"detail": refusal.detail}
+        | refusal.fields,
+    )
+
+
+def _problem(request: Request, members: dict[str, Any]) -> Response:
+    content = {"type": f"urn:lockstock:problem:{members['code']}"} | members
+    content["request_id"] = request_id_of(request)
+    headers = {}
+    if "retry_after_seconds" in members:
+        headers["Retry-After"] = str(members["retry_after_seconds"])
+    if members["status"] == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        content,
+        status_code=members["status"],
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+class StrictRoute(APIRoute):
+    """A route that decodes its body strictly and takes no unknown or doubled parameters."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Put the checks before FastAPI's own handler."""
+        answer = super().get_route_handler()
+        known = frozenset(
+            field.alias
+            for field in get_flat_params(self.dependant)
+            if isinstance(field.field_info, params.Query)
+        )
+        takes_body = self.body_field is not None
+
+        async def strict(request: Request) -> Response:
+            _check_headers(request.headers)
+            _check_query(request, known)
+            if takes_body:
+                await _decode_body(request)
+            return await answer(request)
+
+        return strict
+
+
+def _check_headers(headers: Headers) -> None:
+    for name in SINGLE_HEADERS:
+        if len(headers.getlist(name)) > 1:
+            raise MalformedBody(f"The header {name} is there more than once.")
+
+
+def _check_query(request: Request, known: frozenset[str]) -> None:
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    for name, times in given.items():
+        if name not in known:
+            raise InvalidInput.at(name, "is not a parameter of this call")
+        if times > 1:
+            raise InvalidInput.at(name, "is there more than once")
+        if "\0" in request.query_params[name]:
+            raise InvalidInput.at(name, "must not contain control characters")
+
+
+async def _decode_body(request: Request) -> None:
+    body = await request.body()
+    if not body:
+        return
+    media_type, _, charset = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json":
+        raise UnsupportedMediaType("Send the body as application/json.")
+    if "charset" in charset.lower() and "utf-8" not in charset.lower():
+        raise UnsupportedMediaType("Send the body in UTF-8.")
+    # Starlette keeps the decoded body here; FastAPI's own decoder then finds it done.
+    request._json = decode(body)  # noqa: SLF001
+
+
+def idempotency_key(
+    key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
+) -> str:
+    """Return the request's key: 1 to 255 visible ASCII characters, chosen by the caller."""
+    if key is None:
+        raise IdempotencyKeyRequired("Send an Idempotency-Key header with this request.")
+    return _checked_key(key)
+
+
+def optional_idempotency_key(
+    key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
+) -> str | None:
+    """Return the request's key where one was sent."""
+    return None if key is None else _checked_key(key)
+
+
+def _checked_key(key: str) -> str:
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise IdempotencyKeyRequired("An Idempotency-Key is 1 to 255 visible ASCII characters.")
+    return key
+
+
+IdempotencyKey = Annotated[str, Depends(idempotency_key)]
+OptionalIdempotencyKey = Annotated[str | None, Depends(optional_idempotency_key)]
+RequestId = Annotated[str, Depends(request_id_of)]
+# A path parameter. What is no UUID names nothing, so it answers 404 (see `_invalid`).
+PathId = UUID
+
+
+def provided(name: str) -> Any:  # noqa: ANN401 (FastAPI types the result of Depends so)
+    """Depend on what `app.py` put on the application under `name`."""
+
+    def get(request: Request) -> object:
+        return getattr(request.app.state, name)
+
+    return Depends(get)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101
+    return problem(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    found = error.errors()
+    if any(item["loc"][0] == "path" for item in found):
+        return problem(request, NotFound("There is no such thing."))
+    errors = [
+        {
+            "path": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+            "message": str(item["msg"]).removeprefix("Value error, "),
+        }
+        for item in found
+    ]
+    detail = "; ".join(f"{item['path']}: {item['message']}" for item in errors[:5])
+    return problem(request, InvalidInput(detail, errors=errors))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = HTTPStatus(error.status_code)
+    code = status.name.lower()
+    telemetry.REFUSALS.labels(code).inc()
+    answer = _problem(
+        request,
+        {"status": status.value, "code": code, "title": status.phrase, "detail": str(error.detail)},
+    )
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def install_errors(app: FastAPI) -> None:
+    """Make every error of the application a problem+json."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+class Edge:
+    """The outermost layer: request id, size limit, metrics, one log line, and 500 for a bug."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else str(new_id())
+        scope["request_id"] = request_id
+        status = 0
+        started = time.monotonic()
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request = Request(scope)
+        try:
+            await self._app(scope, _limited(receive, request, self._max_body_bytes), answer)
+        except BodyTooLarge as error:
+            await problem(request, error)(scope, receive, answer)
+        except Exception:
+            telemetry.ERRORS.labels(_route_of(scope)).inc()
+            telemetry.log().exception("bug", method=scope["method"], path=scope["path"])
+            if status:
+                raise
+            await _bug(request)(scope, receive, answer)
+        _report(scope, status, time.monotonic() - started)
+
+
+def _limited(receive: Receive, request: Request, most: int) -> Receive:
+    declared = request.headers.get("content-length", "0")
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        if declared.isdigit() and int(declared) > most:
+            raise BodyTooLarge(f"A body has at most {most} bytes.")
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise BodyTooLarge(f"A body has at most {most} bytes.")
+        return message
+
+    return limited
+
+
+def _bug(request: Request) -> Response:
+    return _problem(
+        request,
+        {
+            "status": 500,
+            "code": "internal_error",
+            "title": "Internal error",
+            "detail": "This is a bug. The log has a line with this request_id.",
+        },
+    )
+
+
+def _route_of(scope: Scope) -> str:
+    # Never the path itself: it holds ids, and a metric must not have a label value per id.
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _report(scope: Scope, status: int, seconds: float) -> None:
+    route = _route_of(scope)
+    telemetry.REQUESTS.labels(route, scope["method"], f"{status // 100}xx").observe(seconds)
+    telemetry.log().info(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        milliseconds=round(seconds * 1000, 1),
+    )

@@ -1,0 +1,121 @@
+"""Every setting, typed, with its unit and default. `LOCKSTOCK_*` variables, or `.env`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SHORTEST_KEY = 32
+
+
+class Settings(BaseSettings):
+    """What a process of Lockstock is told from outside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LOCKSTOCK_", env_file=".env", env_file_encoding="utf-8", extra="ignore"
+    )
+
+    database_url: SecretStr | None = Field(
+        default=None, description="A PostgreSQL of your own, 15 or newer. Unset: the embedded one."
+    )
+    users_database_url: SecretStr | None = Field(
+        default=None, description="Another database for the users service. Unset: the same."
+    )
+    data_dir: Path | None = Field(
+        default=None, description="Where the embedded PostgreSQL and the signing key live."
+    )
+    signing_keys: Annotated[list[SecretStr], NoDecode] = Field(
+        default_factory=list,
+        description=(
+            "Secrets of at least 32 characters, separated by commas: the first signs tokens, all "
+            "verify them. Made and kept in the data directory with the embedded database."
+        ),
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
+    base_url: str | None = Field(
+        default=None, description="The address clients see. Unset: http://host:port."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe log line that is written."
+    )
+    log_format: Literal["auto", "json", "pretty"] = Field(
+        default="auto", description="auto: pretty on a terminal, JSON elsewhere."
+    )
+    pool_size: int = Field(
+        default=10, ge=1, le=200, description="Database connections of one process."
+    )
+    lock_timeout_seconds: float = Field(
+        default=10.0, gt=0, description="How long a statement waits for a row lock."
+    )
+    statement_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="How long a statement may run."
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1024, description="The longest request body."
+    )
+    reservation_seconds: int = Field(
+        default=900,
+        ge=1,
+        le=604_800,
+        description="Time to pay where a shop has no setting of its own.",
+    )
+    sweep_seconds: float = Field(
+        default=1.0, ge=0, description="Pause between two sweeps of expired holds. 0: never sweep."
+    )
+    access_token_seconds: int = Field(
+        default=900, ge=1, le=86_400, description="Lifetime of an access token."
+    )
+    refresh_token_seconds: int = Field(
+        default=2_592_000, ge=60, description="Lifetime of a session without use."
+    )
+    code_seconds: int = Field(
+        default=600, ge=30, le=3600, description="Lifetime of a one-time code."
+    )
+    code_tries: int = Field(default=5, ge=1, le=20, description="Wrong tries per one-time code.")
+    failures_per_identity: int = Field(
+        default=10, ge=1, description="Failed logins per identity in 15 minutes."
+    )
+    codes_per_identity: int = Field(
+        default=5, ge=1, description="One-time codes sent to an identity in 15 minutes."
+    )
+    failures_per_address: int = Field(
+        default=300, ge=1, description="Failed logins and codes per network address and minute."
+    )
+    password_workers: int = Field(
+        default=2, ge=1, le=32, description="Passwords hashed at the same time, per process."
+    )
+    default_region: str = Field(
+        default="GB",
+        pattern="^[A-Z]{2}$",
+        description="Country of phone numbers that are written without +.",
+    )
+    sandbox_payments: bool | None = Field(
+        default=None,
+        description="The sandbox payment provider. Unset: on with the embedded database only.",
+    )
+    max_lines: int = Field(default=100, ge=1, le=500, description="Lines of one order.")
+
+    @field_validator("signing_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("signing_keys")
+    @classmethod
+    def _long_enough(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        if any(len(key.get_secret_value()) < SHORTEST_KEY for key in keys):
+            msg = f"a signing key has at least {SHORTEST_KEY} characters"
+            raise ValueError(msg)
+        return keys
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the embedded PostgreSQL is used."""
+        return self.database_url is None
+
+    @property
+    def sandbox_is_on(self) -> bool:
+        """Whether the sandbox payment provider may be used."""
+        return self.is_embedded if self.sandbox_payments is None else self.sandbox_payments
