@@ -1,0 +1,1 @@
+"""Warehouses: stock, reservations, transfers, the movement ledger."""

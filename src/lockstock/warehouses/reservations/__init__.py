@@ -1,0 +1,1 @@
+"""Reservations: stock locked for an order, all lines or none."""

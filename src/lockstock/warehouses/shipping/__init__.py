@@ -1,0 +1,1 @@
+"""Shipping: committed stock leaves the building, and may come back."""

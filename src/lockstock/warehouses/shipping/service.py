@@ -1,0 +1,93 @@
+"""Shipping: units of an order leave the building or come back, with a line of the ledger each."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+from uuid import UUID
+
+from lockstock.kernel.database import Connection, Database, transaction
+from lockstock.kernel.errors import Refusal
+from lockstock.warehouses.contract import Cause, PutBack, Shipment, StockRow
+from lockstock.warehouses.shipping import rules, store
+from lockstock.warehouses.shipping.rules import Promise
+from lockstock.warehouses.stock.rules import Change, digest
+from lockstock.warehouses.stock.service import Levels, Posting, post
+from lockstock.warehouses.stock.store import lock_stock
+
+Rule = Callable[[Sequence[Promise]], list[Change]]
+
+
+class ShippingService:
+    """Sends out what is committed, and takes back what was shipped."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @transaction
+    async def ship(
+        self, connection: Connection, shop_id: UUID, asks: Sequence[Shipment], cause: Cause
+    ) -> list[list[StockRow] | Refusal]:
+        """Send committed units of orders out of the building. The same shipment again: nothing."""
+        await _lock(connection, shop_id, asks)
+        return [
+            await _post(
+                connection,
+                shop_id,
+                ask.order_id,
+                _posting("ship", ask.shipment_id, ask, cause),
+                partial(rules.ship, ask),
+            )
+            for ask in asks
+        ]
+
+    @transaction
+    async def put_back(
+        self, connection: Connection, shop_id: UUID, asks: Sequence[PutBack], cause: Cause
+    ) -> list[list[StockRow] | Refusal]:
+        """Take shipped units back on hand, in any warehouse. The same return again: nothing."""
+        await _lock(connection, shop_id, asks)
+        return [
+            await _post(
+                connection,
+                shop_id,
+                ask.order_id,
+                _posting("return", ask.return_id, ask, cause),
+                partial(rules.put_back, ask),
+            )
+            for ask in asks
+        ]
+
+
+async def _lock(
+    connection: Connection, shop_id: UUID, asks: Sequence[Shipment] | Sequence[PutBack]
+) -> None:
+    # All of them first, in the one order: the members of a batch are posted in theirs.
+    places = [(part.variant_id, part.warehouse_id) for ask in asks for part in ask.parts]
+    await lock_stock(connection, shop_id, places)
+
+
+def _posting(
+    kind: Literal["ship", "return"], own_id: UUID, ask: Shipment | PutBack, cause: Cause
+) -> Posting:
+    return Posting(
+        kinds=(kind, kind),
+        cause=cause.model_copy(update={"change_id": own_id}),
+        digest=digest(kind, ask.model_dump(mode="json")),
+        places=[(part.variant_id, part.warehouse_id) for part in ask.parts],
+    )
+
+
+async def _post(
+    connection: Connection, shop_id: UUID, order_id: UUID, posting: Posting, rule: Rule
+) -> list[StockRow] | Refusal:
+    async def decide(_levels: Levels) -> list[Change]:
+        promises = await store.lock_promises(connection, shop_id, [order_id])
+        changes = rule(promises)
+        await store.write_promises(connection, shop_id, promises)
+        return changes
+
+    try:
+        return await post(connection, shop_id, posting, decide)
+    except Refusal as refusal:
+        # Raised before anything was written, so the rest of the batch is not touched by it.
+        return refusal

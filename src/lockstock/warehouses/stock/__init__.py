@@ -1,0 +1,1 @@
+"""Stock: what is in a building, and the ledger of its changes."""

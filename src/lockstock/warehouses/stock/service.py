@@ -1,0 +1,222 @@
+"""Stock: received, adjusted, counted, looked at. Each change is one line of the ledger per row."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from lockstock.kernel.database import Conflict, Connection, Database, reading, transaction
+from lockstock.kernel.errors import IdempotencyKeyReused
+from lockstock.kernel.nouns import Page
+from lockstock.kernel.paging import Cursors
+from lockstock.warehouses import store as buildings
+from lockstock.warehouses.contract import (
+    Adjust,
+    Availability,
+    BelowPromised,
+    Cause,
+    CountStock,
+    Movement,
+    MovementKind,
+    NoSuchWarehouse,
+    Receive,
+    StockList,
+    StockRow,
+)
+from lockstock.warehouses.stock import rules, store
+from lockstock.warehouses.stock.rules import Change, Level, Place
+
+Levels = Mapping[Place, Level]
+Decide = Callable[[Levels], Awaitable[list[Change]]]
+
+
+@dataclass(frozen=True)
+class Posting:
+    """A change of stock to be posted: what kind, because of what, and what exactly was asked."""
+
+    # Where units leave, and where they come in.
+    kinds: tuple[MovementKind, MovementKind]
+    cause: Cause
+    digest: bytes
+    places: Sequence[Place]
+    reason: str | None = None
+
+
+class StockService:
+    """What is in the buildings of a shop."""
+
+    def __init__(self, database: Database, cursors: Cursors) -> None:
+        self.database = database
+        self._cursors = cursors
+
+    @transaction
+    async def receive(
+        self,
+        connection: Connection,
+        shop_id: UUID,
+        warehouse_id: UUID,
+        ask: Receive,
+        cause: Cause,
+    ) -> list[StockRow]:
+        """Add units that came in, whatever the state of the warehouse."""
+        places = [(line.variant_id, warehouse_id) for line in ask.lines]
+        asked = rules.digest("receive", warehouse_id, ask.model_dump(mode="json"))
+        posting = Posting(("receive", "receive"), cause, asked, places, ask.reason)
+        return await post(
+            connection, shop_id, posting, by_rule(rules.receive, ask.lines, warehouse_id)
+        )
+
+    @transaction
+    async def adjust(
+        self,
+        connection: Connection,
+        shop_id: UUID,
+        warehouse_id: UUID,
+        ask: Adjust,
+        cause: Cause,
+    ) -> list[StockRow]:
+        """Correct by a difference; never below what is promised."""
+        places = [(line.variant_id, warehouse_id) for line in ask.lines]
+        asked = rules.digest("adjust", warehouse_id, ask.model_dump(mode="json"))
+        posting = Posting(("adjust", "adjust"), cause, asked, places, ask.reason)
+        return await post(connection, shop_id, posting, by_rule(rules.adjust, ask, warehouse_id))
+
+    @transaction
+    async def count(
+        self,
+        connection: Connection,
+        shop_id: UUID,
+        warehouse_id: UUID,
+        ask: CountStock,
+        cause: Cause,
+    ) -> list[StockRow]:
+        """Set to what was counted, if it still is what the clerk expected to find."""
+        places = [(line.variant_id, warehouse_id) for line in ask.lines]
+        asked = rules.digest("count", warehouse_id, ask.model_dump(mode="json"))
+        posting = Posting(("count", "count"), cause, asked, places, ask.reason)
+        return await post(connection, shop_id, posting, by_rule(rules.count, ask, warehouse_id))
+
+    @reading
+    async def availability(
+        self, connection: Connection, variants: Sequence[tuple[UUID, UUID]]
+    ) -> list[Availability]:
+        """What can be sold now of each (shop_id, variant_id), in the order asked for."""
+        return await store.availability(connection, variants)
+
+    @reading
+    async def stock(self, connection: Connection, shop_id: UUID, ask: StockList) -> Page[StockRow]:
+        """Stock rows of the shop, by variant and warehouse."""
+        scope = f"stock:{shop_id}:{ask.warehouse_id}:{ask.variant_id}"
+        after = self._cursors.read(scope, ask.cursor)
+        rows = await store.stock_page(
+            connection,
+            shop_id,
+            (ask.warehouse_id, ask.variant_id),
+            (UUID(after[0]), UUID(after[1])) if after else None,
+            ask.limit + 1,
+        )
+        items, more = rows[: ask.limit], len(rows) > ask.limit
+        key = [str(items[-1].variant_id), str(items[-1].warehouse_id)] if more else []
+        return Page(items=items, next=self._cursors.write(scope, key) if more else None)
+
+    @reading
+    async def movements(
+        self, connection: Connection, shop_id: UUID, ask: StockList
+    ) -> Page[Movement]:
+        """The ledger, newest first."""
+        scope = f"movements:{shop_id}:{ask.warehouse_id}:{ask.variant_id}"
+        after = self._cursors.read(scope, ask.cursor)
+        rows = await store.movement_page(
+            connection,
+            shop_id,
+            (ask.warehouse_id, ask.variant_id),
+            _point(after) if after else None,
+            ask.limit + 1,
+        )
+        items, more = rows[: ask.limit], len(rows) > ask.limit
+        return Page(items=items, next=self._cursors.write(scope, _key(items[-1])) if more else None)
+
+
+def _key(movement: Movement) -> list[str | int]:
+    return [
+        movement.occurred_at.isoformat(),
+        str(movement.variant_id),
+        str(movement.warehouse_id),
+        movement.sequence,
+    ]
+
+
+def by_rule(rule: Callable[..., list[Change]], *asked: object) -> Decide:
+    """Decide by a pure rule, which takes what was asked and then the locked levels."""
+
+    async def decide(levels: Levels) -> list[Change]:
+        return rule(*asked, levels)
+
+    return decide
+
+
+def _point(key: list[Any]) -> tuple[datetime, UUID, UUID, int]:
+    return datetime.fromisoformat(key[0]), UUID(key[1]), UUID(key[2]), key[3]
+
+
+async def post(
+    connection: Connection, shop_id: UUID, posting: Posting, decide: Decide
+) -> list[StockRow]:
+    """Change stock once: lock the rows, decide, write the counters and the ledger, remember.
+
+    The same change again answers as the first time. Raises NoSuchWarehouse, IdempotencyKeyReused,
+    and what `decide` raises; that it would go below what is promised is only said when holds past
+    their deadline have been freed, and with the orders that hold the rest.
+    """
+    wanted = {warehouse_id for _, warehouse_id in posting.places}
+    warehouses = await buildings.get_warehouses(connection, shop_id, list(wanted))
+    if wanted - warehouses.keys():
+        raise NoSuchWarehouse("The shop has no such warehouse.")
+    await store.ensure_stock(connection, shop_id, posting.places)
+    levels = await store.lock_stock(connection, shop_id, posting.places)
+    done = await store.change_done(connection, shop_id, posting.cause.change_id)
+    if done is not None:
+        digest, answer = done
+        if digest != posting.digest:
+            raise IdempotencyKeyReused("The key was used before, for another change of stock.")
+        return [StockRow.model_validate(row, strict=False) for row in answer]
+    changes = await _decide(connection, shop_id, posting, levels, decide)
+    await store.post_movements(
+        connection, shop_id, changes, posting.kinds, posting.cause, posting.reason
+    )
+    after = await store.lock_stock(connection, shop_id, posting.places)
+    rows = [
+        rules.row_of(level, active=warehouses[level.warehouse_id].active)
+        for level in after.values()
+    ]
+    new = await store.remember_change(
+        connection,
+        shop_id,
+        posting.cause.change_id,
+        posting.digest,
+        [row.model_dump(mode="json") for row in rows],
+    )
+    if not new:
+        raise Conflict("the same change was made by another process just now")
+    return rows
+
+
+async def _decide(
+    connection: Connection,
+    shop_id: UUID,
+    posting: Posting,
+    levels: Levels,
+    decide: Decide,
+) -> list[Change]:
+    try:
+        return await decide(levels)
+    except BelowPromised:
+        now = await store.clock(connection)
+        await store.free_expired(connection, shop_id, list(levels), now)
+    levels = await store.lock_stock(connection, shop_id, posting.places)
+    try:
+        return await decide(levels)
+    except BelowPromised as refusal:
+        refusal.fields["orders"] = await store.promised_orders(connection, shop_id, list(levels))
+        raise
