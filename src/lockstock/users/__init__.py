@@ -1,0 +1,1 @@
+"""Users, identities, passwords, codes, sessions."""

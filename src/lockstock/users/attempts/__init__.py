@@ -1,0 +1,1 @@
+"""Attempts: what was tried lately, per identity and per network address."""

@@ -1,0 +1,1 @@
+"""One-time codes: hashed, short-lived, few tries, good once."""

@@ -1,0 +1,1 @@
+"""Identities: what a person adds to, and takes from, those they registered with."""
