@@ -115,6 +115,7 @@ class Database:
         return await self._persist(work)
 
     async def _persist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        reason = ""
         for attempt in range(ATTEMPTS):
             try:
                 async with self._pool.acquire(
@@ -124,6 +125,7 @@ class Database:
             except _RETRIED as error:
                 telemetry.RETRIES.labels(error.sqlstate).inc()
                 telemetry.log().info("transaction_retried", sqlstate=error.sqlstate)
+                reason = "Too many others change the same rows. Nothing was done."
             except _TOO_SLOW as error:
                 detail = "The database took too long. Nothing was done."
                 raise Unavailable(detail) from error
@@ -131,12 +133,14 @@ class Database:
                 detail = "All database connections are busy. Nothing was done."
                 raise Unavailable(detail) from error
             except _LOST as error:
+                if self._pool.is_closing():
+                    raise DatabaseUnavailable("This process is stopping.") from error
                 telemetry.RETRIES.labels("connection").inc()
                 telemetry.log().warning("connection_lost", error=repr(error))
+                reason = "The database does not answer. Nothing was done."
             # Jitter, so that those who met once do not meet again.
             await asyncio.sleep(random.uniform(0.5, 1.5) * min(0.01 * 2**attempt, 0.5))  # noqa: S311
-        detail = "The database does not answer. Nothing was done."
-        raise DatabaseUnavailable(detail, retry_after_seconds=2)
+        raise DatabaseUnavailable(reason, retry_after_seconds=2)
 
     def report_pool(self) -> None:
         """Set the gauges of this pool."""

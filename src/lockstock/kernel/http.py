@@ -35,7 +35,7 @@ from lockstock.kernel.strict_json import decode
 # Two of these in one request mean that two readers may believe two things.
 SINGLE_HEADERS = ("authorization", "content-type", "content-length", "idempotency-key", "if-match")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 class Problem(BaseModel):
@@ -139,7 +139,7 @@ async def _decode_body(request: Request) -> None:
 def idempotency_key(
     key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
 ) -> str:
-    """Return the request's key: 1 to 255 visible ASCII characters, chosen by the caller."""
+    """Return the request's key: 1 to 255 printable ASCII characters, chosen by the caller."""
     if key is None:
         raise IdempotencyKeyRequired("Send an Idempotency-Key header with this request.")
     return _checked_key(key)
@@ -154,7 +154,7 @@ def optional_idempotency_key(
 
 def _checked_key(key: str) -> str:
     if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise IdempotencyKeyRequired("An Idempotency-Key is 1 to 255 visible ASCII characters.")
+        raise IdempotencyKeyRequired("An Idempotency-Key is 1 to 255 printable ASCII characters.")
     return key
 
 

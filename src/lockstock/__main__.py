@@ -1,0 +1,5 @@
+"""`python -m lockstock` is `lockstock`."""
+
+from lockstock.cli import main
+
+main()

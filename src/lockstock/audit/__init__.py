@@ -1,0 +1,1 @@
+"""Audit: proves on the live database that nothing was oversold and nothing was lost."""
