@@ -290,7 +290,10 @@ def _bug(request: Request) -> Response:
 
 def _route_of(scope: Scope) -> str:
     # Never the path itself: it holds ids, and a metric must not have a label value per id.
-    return str(getattr(scope.get("route"), "path", "unmatched"))
+    if "endpoint" not in scope:
+        return "unmatched"
+    names = {value: f"{{{name}}}" for name, value in scope["path_params"].items()}
+    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
 
 
 def _report(scope: Scope, status: int, seconds: float) -> None:

@@ -14,9 +14,14 @@ from lockstock.kernel.nouns import Noun
 MOST_MINOR = 2**63 - 1
 
 
+# Codes with X are not a country's: metals, funds, tests, "no currency". These few are money.
+SHARED_BY_COUNTRIES = frozenset({"XAF", "XCD", "XCG", "XOF", "XPF"})
+
+
 @lru_cache(maxsize=1)
 def _known_currencies() -> frozenset[str]:
-    return frozenset(list_currencies("en"))
+    known = list_currencies("en")
+    return frozenset(c for c in known if not c.startswith("X") or c in SHARED_BY_COUNTRIES)
 
 
 def check_currency(code: str) -> str:

@@ -32,7 +32,7 @@ class Binaries:
 
     @property
     def major(self) -> int:
-        # Also of 19beta1.
+        """The first number of the version, also of 19beta1."""
         return int("".join(itertools.takewhile(str.isdigit, self.version)))
 
 

@@ -14,6 +14,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
+    """Become the program of the arguments: `starter user group program words...`."""
     starter, user, group = (int(argument) for argument in sys.argv[1:4])
     # Python's own handlers would take a SIGINT that arrives just before exec, and lose it.
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):

@@ -69,14 +69,17 @@ class Cluster:
 
     @property
     def path(self) -> Path:
+        """PostgreSQL's own directory."""
         return self.data_dir / "postgres"
 
     @property
     def lock_path(self) -> Path:
+        """Who has locked this file owns the server."""
         return self.data_dir / "postgres.lock"
 
     @property
     def log_path(self) -> Path:
+        """What the server writes."""
         return self.data_dir / "postgres.log"
 
     @property
@@ -142,6 +145,7 @@ def new_directory_for_init(cluster: Cluster) -> Path:
 
 
 def init_command(cluster: Cluster, path: Path) -> list[str]:
+    """What sets up a new cluster at `path`."""
     command = [
         str(cluster.binaries.bin_dir / "initdb"),
         f"--pgdata={path}",

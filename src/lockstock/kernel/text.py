@@ -15,6 +15,8 @@ _WORD = re.compile(r"[^\W_]+")
 
 def folded(text: str) -> str:
     """Return the text without case, accents and typographic variants: "Café" is "cafe"."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(character for character in apart if not "\u0300" <= character <= "\u036f")
     return unicodedata.normalize("NFKC", bare).casefold()

@@ -1,0 +1,1 @@
+"""The list of products: sorting, searching, paging, and what is in stock."""
