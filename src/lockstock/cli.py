@@ -16,6 +16,8 @@ from rich.console import Console
 from lockstock import __version__
 from lockstock import app as wiring
 from lockstock.audit.service import Verdict, audit, report
+from lockstock.demo.greeting import greeting
+from lockstock.demo.service import load
 from lockstock.kernel import telemetry
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.migrate import State, migrate, states
@@ -24,6 +26,9 @@ from lockstock.settings import Settings
 from lockstock.users.contract import User
 
 T = TypeVar("T")
+
+# What is done once the services are there, and what there is to say of it.
+Prepare = Callable[[wiring.Services, str], Awaitable[str]]
 
 # What a shell says of a command that was told to stop (128 + SIGTERM).
 STOPPED = 143
@@ -105,7 +110,38 @@ def serve(
 
         LOCKSTOCK_DATABASE_URL=postgresql://shop@db/shop lockstock serve --port 8080
     """
-    _run(lambda settings, found: _serve(_listening(settings, host, port), found))
+    _run(lambda settings, found: _serve(_listening(settings, host, port), found, _nothing_more))
+
+
+@cli.command()
+def demo(
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one.")] = None,
+) -> None:
+    """Serve a demo shop on the embedded PostgreSQL, and say what to try.
+
+    The first start loads the shop: its catalogue, warehouses, customers and some weeks of orders.
+    Later starts find it as it was left.
+
+    Example:
+
+        lockstock demo --port 8080
+    """
+    settings = Settings()
+    if not settings.is_embedded:
+        raise ValueError(
+            "The demo's passwords are public, so it runs on the embedded database only. "
+            "Unset LOCKSTOCK_DATABASE_URL."
+        )
+    _run(lambda settings, found: _serve(_listening(settings, None, port), found, _load_demo))
+
+
+async def _load_demo(made: wiring.Services, address: str) -> str:
+    shop = await load(made, progress.print)
+    return "\n" + greeting(address, shop)
+
+
+async def _nothing_more(_made: wiring.Services, _address: str) -> str:
+    return ""
 
 
 def _listening(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -113,7 +149,7 @@ def _listening(settings: Settings, host: str | None, port: int | None) -> Settin
     return settings.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 
-async def _serve(settings: Settings, found: wiring.Place) -> None:
+async def _serve(settings: Settings, found: wiring.Place, prepare: Prepare) -> None:
     # The socket first: the port may be a free one, and the services tell clients their address.
     config = uvicorn.Config(
         app="",
@@ -123,12 +159,16 @@ async def _serve(settings: Settings, found: wiring.Place) -> None:
         access_log=False,
         timeout_graceful_shutdown=20,
         server_header=False,
+        # The address of a caller is that of its connection: a header can say anything.
+        proxy_headers=False,
     )
     socket = config.bind_socket()
     settings = settings.model_copy(update={"port": socket.getsockname()[1]})
     async with wiring.services(settings, found) as made:
         config.app = wiring.application(made, settings, found)
-        typer.echo(f"Lockstock listens on http://{settings.host}:{settings.port}")
+        address = f"http://{settings.host}:{settings.port}"
+        said = await prepare(made, address)
+        typer.echo(f"Lockstock listens on {address}{said}")
         # uvicorn stops gracefully on these signals and then raises them again, for others to see.
         # Here the services and the database are still to be closed.
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)

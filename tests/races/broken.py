@@ -5,6 +5,7 @@ A race that passes on the real code says little unless it fails on these.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -17,11 +18,16 @@ from lockstock.warehouses.stock.rules import Level
 CHECKS = ("never_oversold", "held_is_not_negative", "committed_is_not_negative")
 
 
+async def execute(statement: str, connection: Connection) -> None:
+    """Run a statement of the test's own."""
+    await connection.execute(statement)
+
+
 async def drop_checks(database: Database) -> None:
     """Take away the database's own refusal, the last of the guards."""
     for check in CHECKS:
         statement = f"ALTER TABLE warehouses.stock DROP CONSTRAINT {check}"
-        await database.read(lambda connection, s=statement: connection.execute(s))
+        await database.read(partial(execute, statement))
 
 
 @contextmanager

@@ -52,7 +52,7 @@ async def storm(depot: Depot, asks: Sequence[Reserve]) -> list[Reservation | Ref
 
 async def stock_of(depot: Depot, warehouse: Warehouse | None = None) -> list[StockRow]:
     """All stock rows of the shop, or of one warehouse."""
-    ask = StockList(warehouse_id=warehouse and warehouse.id, limit=200)
+    ask = StockList(warehouse_id=warehouse.id if warehouse else None, limit=200)
     return (await depot.stock.stock(depot.shop_id, ask)).items
 
 
@@ -151,7 +151,7 @@ async def buyers_in_opposite_line_orders(depot: Depot, buyers: int) -> list[Rese
 
 def deadlocks() -> float:
     """Deadlocks of this process so far."""
-    return telemetry.RETRIES.labels("40P01")._value.get()  # noqa: SLF001 (it has no reader)
+    return float(telemetry.RETRIES.labels("40P01")._value.get())  # noqa: SLF001 (no reader)
 
 
 async def test_opposite_line_orders_never_deadlock(depot: Depot) -> None:

@@ -18,7 +18,7 @@ from tests.warehouses.depot import Depot, cause, variant
 
 
 async def held(depot: Depot, seconds: int = 600, **units: int) -> Reservation:
-    found = await depot.reserve(depot.asking(seconds, **units))
+    found = await depot.reserve(depot.asking(seconds, None, **units))
     assert isinstance(found, Reservation), found
     return found
 
