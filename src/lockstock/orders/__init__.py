@@ -1,0 +1,1 @@
+"""Orders, payments, shipments, returns."""

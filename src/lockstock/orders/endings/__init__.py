@@ -1,0 +1,1 @@
+"""Endings: how an order is cancelled, completed or expires, and how its stock gets free."""

@@ -1,0 +1,1 @@
+"""Payments: attempts, providers, the inbox of their events."""

@@ -1,0 +1,1 @@
+"""The inbox: events of providers, kept first, then applied until done."""

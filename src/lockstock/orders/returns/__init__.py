@@ -1,0 +1,1 @@
+"""Returns: units of an order that came back."""

@@ -1,0 +1,80 @@
+"""Returns: units of an order that came back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
+from uuid import UUID
+
+from pydantic import Field
+
+from lockstock.kernel.errors import Refusal
+from lockstock.kernel.money import Money
+from lockstock.kernel.nouns import MOST_LINES, Ask, Id, Noun, Reason
+from lockstock.orders.contract import Answered, Asked
+from lockstock.warehouses.contract import Line
+
+ReturnStatus = Literal["pending", "done"]
+
+
+class NewReturn(Ask):
+    """Ask to take units back. Without a warehouse: to where they were shipped from."""
+
+    lines: Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES)]
+    warehouse_id: Id | None = None
+    # Whether their price goes back to the customer.
+    refund: bool = True
+    reason: Reason | None = None
+
+
+class ReturnPart(Noun):
+    """So many units that went out from one warehouse, and the one they come back to."""
+
+    variant_id: UUID
+    quantity: int
+    from_warehouse_id: UUID
+    to_warehouse_id: UUID
+
+
+class Return(Noun):
+    """Units that came back, and the money that goes back for them.
+
+    `pending` for the moment in which they get on the books of their warehouse.
+    """
+
+    id: UUID
+    shop_id: UUID
+    order_id: UUID
+    parts: list[ReturnPart]
+    refund: Money
+    reason: str | None
+    status: ReturnStatus
+    created_at: datetime
+
+
+class NotReturnable(Refusal):
+    """More than was shipped and not returned yet. `lines`: variant_id, requested, returnable."""
+
+    status = 409
+    code = "not_returnable"
+    title = "More than can be returned"
+
+
+class Returns(Protocol):
+    """The verbs."""
+
+    async def take_back(
+        self, shop_id: UUID, order_id: UUID, ask: NewReturn, asked: Asked
+    ) -> Answered[Return]:
+        """Take units back on hand and refund their price, as far as it has not gone back yet.
+
+        Raises NoSuchOrder, NotReturnable, NoSuchWarehouse.
+        """
+        ...
+
+    async def list_returns(self, shop_id: UUID, order_id: UUID) -> Sequence[Return]:
+        """The returns of an order, oldest first."""
+        ...
+
+    async def sweep(self, most: int) -> int:
+        """Finish returns that were begun; return how many."""
+        ...

@@ -1,0 +1,40 @@
+"""HTTP of returns."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from lockstock.kernel.http import PathId, StrictRoute, provided
+from lockstock.kernel.nouns import Page
+from lockstock.orders.callers import (
+    ORDER,
+    READING_REFUSALS,
+    REFUSALS,
+    ReadableOrder,
+    StockAsked,
+    mark_replay,
+)
+from lockstock.orders.returns.contract import NewReturn, Return, Returns
+
+router = APIRouter(route_class=StrictRoute)
+
+Service = Annotated[Returns, provided("returns")]
+
+
+@router.post(ORDER + "/returns", status_code=201, tags=["returns"], responses=REFUSALS)
+async def take_back(
+    shop: PathId,
+    order: PathId,
+    ask: NewReturn,
+    asked: StockAsked,
+    service: Service,
+    response: Response,
+) -> Return:
+    """Take shipped units back on hand, and refund their price unless told not to."""
+    return mark_replay(response, await service.take_back(shop, order, ask, asked))
+
+
+@router.get(ORDER + "/returns", tags=["returns"], responses=READING_REFUSALS)
+async def list_returns(found: ReadableOrder, service: Service) -> Page[Return]:
+    """List the returns of an order, oldest first."""
+    return Page(items=list(await service.list_returns(found.shop_id, found.id)), next=None)

@@ -1,0 +1,174 @@
+"""HTTP of orders, and of the nouns below them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from lockstock.kernel.access import Caller, Reader, StockKeeper
+from lockstock.kernel.errors import Refusal
+from lockstock.kernel.http import (
+    IdempotencyKey,
+    PathId,
+    RequestId,
+    StrictRoute,
+    provided,
+)
+from lockstock.kernel.nouns import Page
+from lockstock.kernel.paging import Cursor, Cursors, Limit
+from lockstock.orders import rules
+from lockstock.orders.callers import (
+    ORDER,
+    ORDERS,
+    READING_REFUSALS,
+    REFUSALS,
+    OwnAsked,
+    OwnOrder,
+    ReadableOrder,
+    mark_replay,
+)
+from lockstock.orders.contract import (
+    Asked,
+    Cancel,
+    NewOrder,
+    Order,
+    OrderList,
+    Orders,
+    OrderStatus,
+    PlaceAsk,
+    Position,
+)
+from lockstock.orders.payments.refunds.routes import router as refunds_router
+from lockstock.orders.payments.routes import router as payments_router
+from lockstock.orders.returns.routes import router as returns_router
+from lockstock.orders.shipments.routes import router as shipments_router
+
+router = APIRouter(route_class=StrictRoute)
+for below in (payments_router, refunds_router, shipments_router, returns_router):
+    router.include_router(below)
+
+Service = Annotated[Orders, provided("orders")]
+OwnCursors = Annotated[Cursors, provided("cursors")]
+StatusFilter = Annotated[OrderStatus | None, Query(description="only in this status, as of now")]
+CustomerFilter = Annotated[UUID | None, Query(description="only of this customer")]
+
+
+@router.post(ORDERS, status_code=201, tags=["orders"], responses=REFUSALS)
+async def place_order(
+    shop: PathId,
+    ask: NewOrder,
+    caller: Caller,
+    key: IdempotencyKey,
+    service: Service,
+    response: Response,
+) -> Order:
+    """Place an order: the stock of all lines is locked until `expires_at`, or nothing is.
+
+    The same key and body answer the same order again. 409 `out_of_stock` says per line what there
+    is, and leaves nothing behind: the same key may be used to try again.
+    """
+    order_id = rules.order_id_of(shop, caller.user_id, key)
+    place = PlaceAsk(order_id=order_id, customer_id=caller.user_id, ask=ask)
+    [answer] = await service.place(shop, [place])
+    if isinstance(answer, Refusal):
+        raise answer
+    return mark_replay(response, answer)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which page of which orders is asked for."""
+
+    status: StatusFilter = None
+    customer: CustomerFilter = None
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+@dataclass(frozen=True)
+class OwnFilters:
+    """Which page of one's own orders is asked for."""
+
+    status: StatusFilter = None
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+@router.get(ORDERS, tags=["orders"], responses=READING_REFUSALS)
+async def list_orders(
+    shop: PathId,
+    _caller: Reader,
+    service: Service,
+    cursors: OwnCursors,
+    filters: Annotated[Filters, Depends()],
+) -> Page[Order]:
+    """List the shop's orders, newest first."""
+    scope = f"orders:{shop}:{filters.status}:{filters.customer}"
+    ask = OrderList(
+        status=filters.status,
+        customer_id=filters.customer,
+        after=_position(cursors.read(scope, filters.cursor)),
+        limit=filters.limit,
+    )
+    return _page(await service.list_orders(shop, ask), ask.limit, cursors, scope)
+
+
+@router.get("/v1/me/orders", tags=["orders"], responses=READING_REFUSALS)
+async def list_own_orders(
+    caller: Caller,
+    service: Service,
+    cursors: OwnCursors,
+    filters: Annotated[OwnFilters, Depends()],
+) -> Page[Order]:
+    """List one's own orders in all shops, newest first."""
+    scope = f"own-orders:{caller.user_id}:{filters.status}"
+    ask = OrderList(
+        status=filters.status,
+        after=_position(cursors.read(scope, filters.cursor)),
+        limit=filters.limit,
+    )
+    return _page(await service.list_own(caller.user_id, ask), ask.limit, cursors, scope)
+
+
+def _position(key: list[Any] | None) -> Position | None:
+    if key is None:
+        return None
+    return Position(created_at=datetime.fromisoformat(key[0]), id=UUID(key[1]))
+
+
+def _page(found: list[Order], limit: int, cursors: Cursors, scope: str) -> Page[Order]:
+    items = found[:limit]
+    if len(found) <= limit:
+        return Page(items=items, next=None)
+    last = items[-1]
+    return Page(items=items, next=cursors.write(scope, [last.created_at.isoformat(), str(last.id)]))
+
+
+@router.get(ORDER, tags=["orders"], responses=READING_REFUSALS)
+async def get_order(order: ReadableOrder) -> Order:
+    """Show an order as it is now, to its customer and to those who work in the shop."""
+    return order
+
+
+@router.post(ORDER + "/cancel", tags=["orders"], responses=REFUSALS)
+async def cancel_order(
+    found: OwnOrder,
+    asked: OwnAsked,
+    service: Service,
+    response: Response,
+    ask: Cancel | None = None,
+) -> Order:
+    """Cancel an order that has not begun to ship: its stock is free, what was paid goes back."""
+    answer = await service.cancel(found.shop_id, found.id, ask or Cancel(), asked)
+    return mark_replay(response, answer)
+
+
+@router.post(ORDER + "/complete", tags=["orders"], responses=REFUSALS)
+async def complete_order(
+    shop: PathId, order: PathId, caller: StockKeeper, request_id: RequestId, service: Service
+) -> Order:
+    """Close an order that has left in full. Closing it twice is closing it once."""
+    asked = Asked(actor_id=caller.user_id, key="", request_id=request_id)
+    return (await service.complete(shop, order, asked)).answer

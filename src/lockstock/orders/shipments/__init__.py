@@ -1,0 +1,1 @@
+"""Shipments: parcels of an order, from one warehouse each."""
