@@ -13,7 +13,7 @@ from lockstock.orders.contract import Asked, OrderList
 from lockstock.orders.payments.contract import NewRefund
 from lockstock.products.contract import ProductList
 from lockstock.users.contract import Login
-from lockstock.warehouses.contract import StockList
+from lockstock.warehouses.stock.contract import StockList
 from tests.demo.rows import assert_sound, content
 
 

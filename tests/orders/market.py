@@ -24,17 +24,12 @@ from lockstock.products.contract import NewProduct, NewVariant, Product
 from lockstock.products.service import ProductsService
 from lockstock.shops.contract import NewShop, Shop
 from lockstock.shops.service import ShopsService
-from lockstock.warehouses.contract import (
-    Cause,
-    Line,
-    NewWarehouse,
-    Receive,
-    Reservation,
-    StockList,
-)
+from lockstock.warehouses.contract import Cause, Line, NewWarehouse
+from lockstock.warehouses.reservations.contract import Reservation
 from lockstock.warehouses.reservations.service import ReservationsService
 from lockstock.warehouses.service import WarehousesService
 from lockstock.warehouses.shipping.service import ShippingService
+from lockstock.warehouses.stock.contract import Receive, StockList
 from lockstock.warehouses.stock.service import StockService
 
 KEY = "a signing key for tests, not for anything else"

@@ -6,7 +6,7 @@ from lockstock.kernel.ids import new_id
 from lockstock.orders.contract import Order
 from lockstock.orders.payments.contract import Payment
 from lockstock.orders.rules import sum_lines
-from lockstock.warehouses.contract import Reservation, Reserve
+from lockstock.warehouses.reservations.contract import Reservation, Reserve
 from tests.orders.killing import Step, both, die_at, killed_at
 from tests.orders.market import Market
 

@@ -16,7 +16,7 @@ from lockstock.orders.payments.contract import (
     Payment,
 )
 from lockstock.orders.payments.sandbox import Sandbox, SandboxAsk, event_for
-from lockstock.warehouses.contract import ReservationExpired
+from lockstock.warehouses.reservations.contract import ReservationExpired
 from tests.orders.market import KEY, PRICE_MINOR, Market
 
 

@@ -20,7 +20,11 @@ from lockstock.orders.payments.rules import (
     decide,
     settle,
 )
-from lockstock.warehouses.contract import Reservation, ReservationExpired, ReservationReleased
+from lockstock.warehouses.reservations.contract import (
+    Reservation,
+    ReservationExpired,
+    ReservationReleased,
+)
 
 ORDER, PAYMENT = new_id(), new_id()
 

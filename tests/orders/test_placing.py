@@ -11,7 +11,8 @@ from lockstock.kernel.errors import Refusal
 from lockstock.kernel.ids import new_id
 from lockstock.orders import rules, store
 from lockstock.orders.contract import NewOrder, OrderList, PlaceAsk
-from lockstock.warehouses.contract import Line, OutOfStock, Reservation, Reserve
+from lockstock.warehouses.contract import Line
+from lockstock.warehouses.reservations.contract import OutOfStock, Reservation, Reserve
 from tests.orders.market import PRICE_MINOR, Market, placed, refused
 
 

@@ -11,7 +11,8 @@ from lockstock.kernel.errors import Refusal
 from lockstock.kernel.ids import new_id
 from lockstock.products.contract import NewProduct, NewVariant, Product, ProductList
 from lockstock.products.rules import StoredProduct
-from lockstock.warehouses.contract import Cause, Line, NewWarehouse, Receive
+from lockstock.warehouses.contract import Cause, Line, NewWarehouse
+from lockstock.warehouses.stock.contract import Receive
 
 
 def new_product(name: str, *skus: str, **fields: Any) -> NewProduct:

@@ -13,7 +13,8 @@ from lockstock.kernel.ids import new_id
 from lockstock.products.contract import Product, ProductList, Sort
 from lockstock.products.listing import service as listing
 from lockstock.products.listing import store
-from lockstock.warehouses.contract import Deactivate, Line, Reserve
+from lockstock.warehouses.contract import Deactivate, Line
+from lockstock.warehouses.reservations.contract import Reserve
 from tests.products.catalogue import create, names, new_product, pages, skus_of, stock_up
 
 SORTS = get_args(Sort)

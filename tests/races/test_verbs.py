@@ -14,20 +14,16 @@ from lockstock.audit.service import audit, report
 from lockstock.kernel import telemetry
 from lockstock.kernel.database import Database, Limits
 from lockstock.kernel.errors import Refusal
-from lockstock.warehouses.contract import (
+from lockstock.warehouses.contract import Line, Warehouse
+from lockstock.warehouses.reservations.contract import OutOfStock, Reservation, Reserve
+from lockstock.warehouses.stock.contract import (
     Adjust,
     Adjustment,
     BelowPromised,
-    Line,
-    NewTransfer,
-    NotEnoughToMove,
-    OutOfStock,
-    Reservation,
-    Reserve,
     StockList,
     StockRow,
-    Warehouse,
 )
+from lockstock.warehouses.transfers.contract import NewTransfer, NotEnoughToMove
 from tests.races import broken
 from tests.warehouses.depot import Depot, cause, variant
 

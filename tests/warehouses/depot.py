@@ -7,21 +7,12 @@ from lockstock.kernel.database import Database
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.ids import new_id
 from lockstock.kernel.paging import Cursors
-from lockstock.warehouses.contract import (
-    Cause,
-    Deactivate,
-    Line,
-    NewWarehouse,
-    Receive,
-    Reservation,
-    Reserve,
-    StockList,
-    StockRow,
-    Warehouse,
-)
+from lockstock.warehouses.contract import Cause, Deactivate, Line, NewWarehouse, Warehouse
+from lockstock.warehouses.reservations.contract import Reservation, Reserve
 from lockstock.warehouses.reservations.service import ReservationsService
 from lockstock.warehouses.service import WarehousesService
 from lockstock.warehouses.shipping.service import ShippingService
+from lockstock.warehouses.stock.contract import Receive, StockList, StockRow
 from lockstock.warehouses.stock.service import StockService
 from lockstock.warehouses.transfers.service import TransfersService
 

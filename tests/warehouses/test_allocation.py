@@ -7,7 +7,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstock.warehouses.contract import Location, OutOfStock, Strategy, Warehouse
+from lockstock.warehouses.contract import Location, Strategy, Warehouse
+from lockstock.warehouses.reservations.contract import OutOfStock
 from lockstock.warehouses.reservations.rules import Request, Shelf, allocate
 
 VARIANTS = [UUID(int=100 + n) for n in range(3)]

@@ -3,17 +3,14 @@
 import asyncio
 
 from lockstock.kernel.ids import new_id
-from lockstock.warehouses.contract import (
-    NotCommitted,
-    NotShipped,
+from lockstock.warehouses.reservations.contract import (
     OutOfStock,
-    PutBack,
     Reservation,
     ReservationExpired,
     ReservationMismatch,
     ReservationReleased,
-    Shipment,
 )
+from lockstock.warehouses.shipping.contract import NotCommitted, NotShipped, PutBack, Shipment
 from tests.warehouses.depot import Depot, cause, variant
 
 

@@ -9,22 +9,19 @@ from lockstock.kernel.database import Database
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput
 from lockstock.kernel.ids import new_id
 from lockstock.kernel.nouns import MOST_UNITS
-from lockstock.warehouses.contract import (
+from lockstock.warehouses.contract import Line, NoSuchWarehouse, Warehouse
+from lockstock.warehouses.stock.contract import (
     Adjust,
     Adjustment,
     BelowPromised,
     CountChanged,
     Counted,
     CountStock,
-    Line,
-    NewTransfer,
-    NoSuchWarehouse,
-    NotEnoughToMove,
     Receive,
     StockList,
     TooManyUnits,
-    Warehouse,
 )
+from lockstock.warehouses.transfers.contract import NewTransfer, NotEnoughToMove
 from tests.warehouses.depot import Depot, cause, variant
 
 

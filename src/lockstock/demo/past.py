@@ -11,7 +11,8 @@ from uuid import UUID
 
 from lockstock.orders.contract import OrderStatus
 from lockstock.orders.payments.contract import EventKind, PaymentStatus, RefundCause
-from lockstock.warehouses.contract import MovementKind, ReservationStatus
+from lockstock.warehouses.reservations.contract import ReservationStatus
+from lockstock.warehouses.stock.contract import MovementKind
 
 # Where stock is: a variant in a warehouse.
 Place = tuple[UUID, UUID]

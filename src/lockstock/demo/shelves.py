@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from lockstock.demo.past import Allocation, Movement, Past, Place, Stock
-from lockstock.warehouses.contract import MovementKind
+from lockstock.warehouses.stock.contract import MovementKind
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from lockstock.demo.past import Place, Transfer
 from lockstock.demo.scene import WEEKS, Depot, Good, Scene
 from lockstock.demo.shelves import Shelves, Why
-from lockstock.warehouses.contract import MovementKind
+from lockstock.warehouses.stock.contract import MovementKind
 
 # Counted on one Wednesday, and how many of ten counts find one unit more or fewer.
 COUNTED = 8

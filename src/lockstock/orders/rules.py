@@ -15,7 +15,8 @@ from lockstock.kernel.money import MOST_MINOR, Money
 from lockstock.kernel.nouns import MOST_UNITS
 from lockstock.orders.contract import Order, OrderLine, OrderStatus, PlaceAsk, Position, ShipTo
 from lockstock.products.contract import Quote
-from lockstock.warehouses.contract import Allocation, Line, Location, Reservation
+from lockstock.warehouses.contract import Allocation, Line, Location
+from lockstock.warehouses.reservations.contract import Reservation
 
 # What an order may become, and nothing else. From `expired` to `paid` is late money for which the
 # same stock could be taken again.

@@ -22,10 +22,9 @@ from lockstock.orders.contract import (
 )
 from lockstock.orders.endings.service import EndingsService
 from lockstock.orders.rules import Draft
-from lockstock.orders.stock import Reservations
 from lockstock.products.contract import Products
 from lockstock.shops.contract import Shop, Shops
-from lockstock.warehouses.contract import Reserve
+from lockstock.warehouses.reservations.contract import Reservations, Reserve
 
 # A hold may end between locking the stock and writing the order, if its time to pay is short or the
 # machine slow. Then it is taken again, this often.

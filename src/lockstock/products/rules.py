@@ -19,7 +19,7 @@ from lockstock.products.contract import (
     Variant,
     VariantChange,
 )
-from lockstock.warehouses.contract import Availability
+from lockstock.warehouses.stock.contract import Availability
 
 # A product is found by this many different words of it, those of its description last: the
 # database takes no more than a megabyte of them.

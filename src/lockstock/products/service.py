@@ -18,7 +18,8 @@ from lockstock.products.contract import (
     ProductList,
     Quote,
 )
-from lockstock.products.listing.service import Listing, Stock, with_availability
+from lockstock.products.listing.service import Listing, with_availability
+from lockstock.warehouses.stock.contract import Stock
 from lockstock.products.rules import StoredProduct
 
 

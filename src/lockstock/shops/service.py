@@ -1,8 +1,7 @@
 """The verbs of shops."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from lockstock.kernel.access import Role
@@ -22,25 +21,11 @@ from lockstock.shops.contract import (
     ShopList,
     ShopWithWarehouses,
 )
-from lockstock.warehouses.contract import NewWarehouse, Warehouse
+from lockstock.warehouses.contract import NewWarehouse, Warehouses
 
 UsersExist = Callable[[list[UUID]], Awaitable[set[UUID]]]
 
 FIRST_WAREHOUSE = NewWarehouse(name="Main warehouse")
-
-
-class Buildings(Protocol):
-    """What this service needs of warehouses."""
-
-    async def open(
-        self, shop_id: UUID, asks: Sequence[NewWarehouse], ids: Sequence[UUID]
-    ) -> list[Warehouse]:
-        """Open warehouses under these ids. The same ids again: the same warehouses."""
-        ...
-
-    async def list_warehouses(self, shop_id: UUID) -> list[Warehouse]:
-        """All warehouses of the shop, by priority."""
-        ...
 
 
 class ShopsService:
@@ -49,7 +34,7 @@ class ShopsService:
     def __init__(
         self,
         database: Database,
-        warehouses: Buildings,
+        warehouses: Warehouses,
         default_reservation_seconds: int,
         users_exist: UsersExist,
     ) -> None:

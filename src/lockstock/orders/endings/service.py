@@ -29,9 +29,8 @@ from lockstock.orders.payments.refunds import store as refunds
 from lockstock.orders.payments.rules import Back
 from lockstock.orders.rules import Kept
 from lockstock.orders.shipments import store as shipments
-from lockstock.orders.stock import Reservations
 from lockstock.orders.store import Move, StockCheck
-from lockstock.warehouses.contract import Reservation
+from lockstock.warehouses.reservations.contract import Reservation, Reservations
 
 
 class EndingsService:

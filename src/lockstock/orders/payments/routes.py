@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 
-from lockstock.kernel.access import Caller
+from lockstock.kernel.access import Actor, CallerIfAny
 from lockstock.kernel.http import PathId, Problem, StrictRoute, provided
 from lockstock.kernel.nouns import Noun, Page
 from lockstock.orders.callers import (
@@ -77,7 +77,7 @@ async def receive_event(provider: str, request: Request, service: Service) -> Re
 async def succeed(
     request: Request,
     payment: PathId,
-    caller: Caller,
+    caller: CallerIfAny,
     service: Service,
     ask: SandboxAsk | None = None,
 ) -> Received:
@@ -95,7 +95,7 @@ async def succeed(
 async def fail(
     request: Request,
     payment: PathId,
-    caller: Caller,
+    caller: CallerIfAny,
     service: Service,
     ask: SandboxAsk | None = None,
 ) -> Received:
@@ -104,10 +104,26 @@ async def fail(
     return await _send(service, found, "failed", ask or SandboxAsk())
 
 
-async def _reach(
-    request: Request, payment_id: PathId, caller: Caller, service: PaymentsService
+@router.get("/v1/sandbox/payments/{payment}", tags=["sandbox"], responses=READING_REFUSALS)
+async def sandbox_payment(
+    request: Request, payment: PathId, caller: CallerIfAny, service: Service
 ) -> Payment:
+    """Show a payment at the sandbox: where `pay_url` leads. POST …/succeed or …/fail pays it."""
+    return await _reach(request, payment, caller, service)
+
+
+async def _reach(
+    request: Request, payment_id: PathId, caller: Actor | None, service: PaymentsService
+) -> Payment:
+    """Find a payment for whoever has its link: at a provider nobody logs in to Lockstock.
+
+    Somebody who is logged in must be one who may pay the order.
+    """
     payment = await service.find(payment_id)
+    if NAME not in service.providers or payment.provider != NAME:
+        raise NoSuchProvider("The sandbox is off here.")
+    if caller is None:
+        return payment
     orders: Orders = request.app.state.orders
     order = await orders.get(payment.shop_id, payment.order_id)
     try:
@@ -121,7 +137,7 @@ async def _send(
     service: PaymentsService, payment: Payment, kind: EventKind, ask: SandboxAsk
 ) -> Received:
     sandbox = service.providers.get(NAME)
-    if not isinstance(sandbox, Sandbox) or payment.provider != NAME:
+    if not isinstance(sandbox, Sandbox):
         raise NoSuchProvider("The sandbox is off here.")
     headers, body = sandbox.sign(event_for(payment, kind, ask))
     event = await service.receive(NAME, headers, body)

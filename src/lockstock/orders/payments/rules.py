@@ -14,7 +14,8 @@ from lockstock.kernel.ids import derived_id
 from lockstock.orders.contract import OrderStatus
 from lockstock.orders.payments.contract import EventKind, PaymentStatus, RefundCause
 from lockstock.orders.rules import PAID
-from lockstock.warehouses.contract import Allocation, Reservation
+from lockstock.warehouses.contract import Allocation
+from lockstock.warehouses.reservations.contract import Reservation
 
 # What is known of an order's stock: not asked yet; committed; free again; and taken by others.
 Stock = Literal["unasked", "committed", "gone", "sold_out"]

@@ -21,9 +21,8 @@ from lockstock.orders.payments.contract import (
 from lockstock.orders.payments.inbox.service import InboxService
 from lockstock.orders.payments.provider import Provider
 from lockstock.orders.rules import Kept
-from lockstock.orders.stock import Reservations
 from lockstock.shops.contract import Shops
-from lockstock.warehouses.contract import ReservationExpired
+from lockstock.warehouses.reservations.contract import ReservationExpired, Reservations
 
 # A provider that could not close an attempt is asked again after so long.
 CLOSE_AGAIN_SECONDS = 60.0

@@ -20,8 +20,8 @@ from lockstock.orders.returns import rules, store
 from lockstock.orders.returns.contract import NewReturn, Return
 from lockstock.orders.rules import Kept
 from lockstock.orders.shipments import store as shipments
-from lockstock.orders.stock import Shipping
-from lockstock.warehouses.contract import Allocation, Cause, PutBack
+from lockstock.warehouses.contract import Allocation, Cause
+from lockstock.warehouses.shipping.contract import PutBack, Shipping
 
 
 class ReturnsService:

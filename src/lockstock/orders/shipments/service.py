@@ -23,9 +23,9 @@ from lockstock.orders.shipments.contract import (
     ShipmentList,
 )
 from lockstock.orders.shipments.store import Begun, Parcel
-from lockstock.orders.stock import Shipping
 from lockstock.warehouses.contract import Allocation, Cause
-from lockstock.warehouses.contract import Shipment as StockShipment
+from lockstock.warehouses.shipping.contract import Shipment as StockShipment
+from lockstock.warehouses.shipping.contract import Shipping
 
 
 class ShipmentsService:

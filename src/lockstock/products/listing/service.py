@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Database, reading
@@ -12,19 +11,11 @@ from lockstock.products.contract import Product, ProductList
 from lockstock.products.listing import rules, store
 from lockstock.products.listing.rules import Key, Search
 from lockstock.products.rules import StoredProduct, answered, is_available
-from lockstock.warehouses.contract import Availability
+from lockstock.warehouses.stock.contract import Availability, Stock
 
 MOST_AT_ONCE = 500
 # Where next to nothing is in stock, a page ends here and the next one goes on.
 MOST_LOOKED_AT = 5_000
-
-
-class Stock(Protocol):
-    """What this service needs of warehouses."""
-
-    async def availability(self, variants: Sequence[tuple[UUID, UUID]]) -> list[Availability]:
-        """What can be sold now of each (shop_id, variant_id), in the order asked for."""
-        ...
 
 
 class Listing:

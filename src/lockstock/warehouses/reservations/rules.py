@@ -9,9 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from lockstock.kernel.errors import Refusal
-from lockstock.warehouses.contract import (
-    Allocation,
-    Location,
+from lockstock.warehouses.contract import Allocation, Location, Strategy, Warehouse
+from lockstock.warehouses.reservations.contract import (
     OutOfStock,
     Reservation,
     ReservationExpired,
@@ -19,8 +18,6 @@ from lockstock.warehouses.contract import (
     ReservationReleased,
     ReservationStatus,
     Reserve,
-    Strategy,
-    Warehouse,
 )
 from lockstock.warehouses.stock.rules import Place, digest, summed
 

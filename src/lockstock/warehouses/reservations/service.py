@@ -10,11 +10,8 @@ from uuid import UUID
 
 from lockstock.kernel.database import Conflict, Connection, Database, reading, transaction
 from lockstock.kernel.errors import Refusal
-from lockstock.warehouses.contract import (
-    Reservation,
-    Reserve,
-)
 from lockstock.warehouses.reservations import rules, store
+from lockstock.warehouses.reservations.contract import Reservation, Reserve
 from lockstock.warehouses.reservations.rules import Ending, Kept
 from lockstock.warehouses.stock import store as stock
 
@@ -59,9 +56,7 @@ class ReservationsService:
                 raise Conflict("another process reserved for one of these orders just now")
         return plan.answers
 
-    async def commit(
-        self, shop_id: UUID, order_ids: Sequence[UUID]
-    ) -> list[Reservation | Refusal]:
+    async def commit(self, shop_id: UUID, order_ids: Sequence[UUID]) -> list[Reservation | Refusal]:
         """Promise firmly what was held. Who commits first wins; the other sees it."""
         return await self._end(shop_id, order_ids, rules.commit)
 

@@ -7,13 +7,8 @@ from operator import itemgetter
 from typing import TypeVar
 from uuid import UUID
 
-from lockstock.warehouses.contract import (
-    NotCommitted,
-    NotShipped,
-    PutBack,
-    ReservationStatus,
-    Shipment,
-)
+from lockstock.warehouses.reservations.contract import ReservationStatus
+from lockstock.warehouses.shipping.contract import NotCommitted, NotShipped, PutBack, Shipment
 from lockstock.warehouses.stock.rules import Change, Place
 
 # A stock row's place, or a variant wherever it is.

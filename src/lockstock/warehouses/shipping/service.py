@@ -7,9 +7,11 @@ from uuid import UUID
 
 from lockstock.kernel.database import Connection, Database, transaction
 from lockstock.kernel.errors import Refusal
-from lockstock.warehouses.contract import Cause, PutBack, Shipment, StockRow
+from lockstock.warehouses.contract import Cause
 from lockstock.warehouses.shipping import rules, store
+from lockstock.warehouses.shipping.contract import PutBack, Shipment
 from lockstock.warehouses.shipping.rules import Promise
+from lockstock.warehouses.stock.contract import StockRow
 from lockstock.warehouses.stock.rules import Change, digest
 from lockstock.warehouses.stock.service import Levels, Posting, post
 from lockstock.warehouses.stock.store import lock_stock

@@ -19,9 +19,9 @@ from lockstock.kernel.http import (
 from lockstock.kernel.ids import derived_id, new_id
 from lockstock.kernel.nouns import Noun, Page
 from lockstock.kernel.paging import Cursor, Limit
-from lockstock.warehouses.contract import (
+from lockstock.warehouses.contract import Cause
+from lockstock.warehouses.stock.contract import (
     Adjust,
-    Cause,
     CountStock,
     Movement,
     Receive,

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from lockstock.kernel.errors import InvalidInput
 from lockstock.kernel.nouns import MOST_UNITS
-from lockstock.warehouses.contract import (
+from lockstock.warehouses.contract import Line
+from lockstock.warehouses.stock.contract import (
     Adjust,
     BelowPromised,
     CountChanged,
     Counted,
     CountStock,
-    Line,
     StockRow,
     TooManyUnits,
 )

@@ -11,20 +11,19 @@ from lockstock.kernel.errors import IdempotencyKeyReused
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursors
 from lockstock.warehouses import store as buildings
-from lockstock.warehouses.contract import (
+from lockstock.warehouses.contract import Cause, NoSuchWarehouse
+from lockstock.warehouses.stock import rules, store
+from lockstock.warehouses.stock.contract import (
     Adjust,
     Availability,
     BelowPromised,
-    Cause,
     CountStock,
     Movement,
     MovementKind,
-    NoSuchWarehouse,
     Receive,
     StockList,
     StockRow,
 )
-from lockstock.warehouses.stock import rules, store
 from lockstock.warehouses.stock.rules import Change, Level, Place
 
 Levels = Mapping[Place, Level]

@@ -7,13 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
-from lockstock.warehouses.contract import (
-    Availability,
-    Cause,
-    Movement,
-    MovementKind,
-    StockRow,
-)
+from lockstock.warehouses.contract import Cause
+from lockstock.warehouses.stock.contract import Availability, Movement, MovementKind, StockRow
 from lockstock.warehouses.stock.rules import Change, Level, Place
 
 

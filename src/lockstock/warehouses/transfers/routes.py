@@ -8,8 +8,8 @@ from lockstock.kernel.access import Reader
 from lockstock.kernel.http import PathId, StrictRoute, provided
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursor, Limit
-from lockstock.warehouses.contract import NewTransfer, Transfer
 from lockstock.warehouses.stock.routes import REFUSALS, Known, OwnCause, check_variants
+from lockstock.warehouses.transfers.contract import NewTransfer, Transfer
 from lockstock.warehouses.transfers.service import TransfersService
 
 router = APIRouter(route_class=StrictRoute, tags=["transfers"])

@@ -7,16 +7,12 @@ from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.errors import InvalidInput, NotFound
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursors
-from lockstock.warehouses.contract import (
-    BelowPromised,
-    Cause,
-    NewTransfer,
-    NotEnoughToMove,
-    Transfer,
-)
+from lockstock.warehouses.contract import Cause
 from lockstock.warehouses.stock import rules
+from lockstock.warehouses.stock.contract import BelowPromised
 from lockstock.warehouses.stock.service import Posting, by_rule, post
 from lockstock.warehouses.transfers import store
+from lockstock.warehouses.transfers.contract import NewTransfer, NotEnoughToMove, Transfer
 
 
 class TransfersService:

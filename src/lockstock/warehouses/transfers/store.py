@@ -4,7 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
-from lockstock.warehouses.contract import Line, NewTransfer, Transfer
+from lockstock.warehouses.contract import Line
+from lockstock.warehouses.transfers.contract import NewTransfer, Transfer
 
 KEEP_TRANSFER = """
     INSERT INTO warehouses.transfers

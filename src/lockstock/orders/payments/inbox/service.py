@@ -23,9 +23,8 @@ from lockstock.orders.payments.provider import Provider
 from lockstock.orders.payments.refunds import store as refunds
 from lockstock.orders.payments.rules import Effects, StockAnswer
 from lockstock.orders.rules import Kept
-from lockstock.orders.stock import Reservations
 from lockstock.shops.contract import Shops
-from lockstock.warehouses.contract import Reservation, Reserve
+from lockstock.warehouses.reservations.contract import Reservation, Reservations, Reserve
 
 # A worker leaves a new event alone for so long: whoever received it is applying it.
 RECEIVER_SECONDS = 10.0

@@ -1,0 +1,174 @@
+"""Stock: what is in a building. What other services may know of it.
+
+Quantities are whole units, never negative, per (shop, warehouse, variant):
+
+- `on_hand`: physically in the building
+- `held`: promised to unpaid orders, each with a deadline
+- `committed`: promised firmly: paid and not yet shipped
+- `free = on_hand - held - committed`; `available` is `free` in an active warehouse, else 0
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
+from uuid import UUID
+
+from pydantic import Field
+
+from lockstock.kernel.errors import InvalidInput, Refusal
+from lockstock.kernel.nouns import (
+    MOST_LINES,
+    Ask,
+    Count,
+    Delta,
+    Id,
+    Noun,
+    Page,
+    Reason,
+)
+from lockstock.warehouses.contract import (
+    Cause,
+    Line,
+)
+
+MovementKind = Literal[
+    "receive", "adjust", "count", "ship", "return", "transfer_out", "transfer_in"
+]
+
+
+class StockRow(Noun):
+    """The stock of one variant in one warehouse, in units."""
+
+    warehouse_id: UUID
+    variant_id: UUID
+    on_hand: int
+    held: int
+    committed: int
+    available: int
+    incoming: int
+
+
+class Availability(Noun):
+    """What a shop can sell of a variant now, in units: all active warehouses, and the fullest."""
+
+    shop_id: UUID
+    variant_id: UUID
+    available: int
+    largest: int
+
+
+class Movement(Noun):
+    """One line of the ledger: a change of `on_hand`, and what it was after."""
+
+    warehouse_id: UUID
+    variant_id: UUID
+    # Dense per stock row, from 1.
+    sequence: int
+    delta: int
+    balance: int
+    kind: MovementKind
+    # The order, shipment, return or transfer behind it, if any.
+    cause_id: UUID | None
+    actor_id: UUID | None
+    reason: str | None
+    request_id: str
+    occurred_at: datetime
+
+
+class Receive(Ask):
+    """Ask to add units that came in."""
+
+    lines: Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES)]
+    reason: Reason | None = None
+
+
+class Adjustment(Ask):
+    """So many units more (or fewer, below zero) of a variant."""
+
+    variant_id: Id
+    delta: Delta
+
+
+class Adjust(Ask):
+    """Ask to correct stock by a difference, with the reason for it."""
+
+    lines: Annotated[list[Adjustment], Field(min_length=1, max_length=MOST_LINES)]
+    reason: Reason
+
+
+class Counted(Ask):
+    """What a clerk expected to find of a variant, and what they found."""
+
+    variant_id: Id
+    expected: Count
+    counted: Count
+
+
+class CountStock(Ask):
+    """Ask to set stock to what was counted, if it still is what the clerk expected."""
+
+    lines: Annotated[list[Counted], Field(min_length=1, max_length=MOST_LINES)]
+    reason: Reason | None = None
+
+
+class BelowPromised(Refusal):
+    """The stock would be less than what is promised. `lines` names the orders that hold it."""
+
+    status = 409
+    code = "below_promised"
+    title = "Below what is promised"
+
+
+class CountChanged(Refusal):
+    """The stock changed since the clerk looked. `lines`: variant_id, expected, on_hand."""
+
+    status = 409
+    code = "count_changed"
+    title = "Stock changed meanwhile"
+
+
+class TooManyUnits(InvalidInput):
+    """A stock row would pass 2,147,483,647 units."""
+
+
+class StockList(Noun):
+    """Ask for a page of stock or of its ledger."""
+
+    warehouse_id: UUID | None = None
+    variant_id: UUID | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+class Stock(Protocol):
+    """The verbs. Each is one transaction; `shop_id` is the shop it speaks of."""
+
+    async def receive(
+        self, shop_id: UUID, warehouse_id: UUID, ask: Receive, cause: Cause
+    ) -> list[StockRow]:
+        """Add units. Raises NoSuchWarehouse, TooManyUnits."""
+        ...
+
+    async def adjust(
+        self, shop_id: UUID, warehouse_id: UUID, ask: Adjust, cause: Cause
+    ) -> list[StockRow]:
+        """Correct by a difference. Raises NoSuchWarehouse, BelowPromised, TooManyUnits."""
+        ...
+
+    async def count(
+        self, shop_id: UUID, warehouse_id: UUID, ask: CountStock, cause: Cause
+    ) -> list[StockRow]:
+        """Set to what was counted. Raises NoSuchWarehouse, CountChanged, BelowPromised."""
+        ...
+
+    async def availability(self, variants: Sequence[tuple[UUID, UUID]]) -> list[Availability]:
+        """What can be sold now of each (shop_id, variant_id), in the order asked for."""
+        ...
+
+    async def stock(self, shop_id: UUID, ask: StockList) -> Page[StockRow]:
+        """Stock rows of the shop, by variant and warehouse."""
+        ...
+
+    async def movements(self, shop_id: UUID, ask: StockList) -> Page[Movement]:
+        """The ledger, newest first."""
+        ...
