@@ -18,10 +18,12 @@ from lockstock import app as wiring
 from lockstock.audit.service import Verdict, audit, report
 from lockstock.demo.greeting import greeting
 from lockstock.demo.service import load
+from lockstock.imports.cli import app as imports
 from lockstock.kernel import telemetry
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.migrate import State, migrate, states
 from lockstock.kernel.postgres import PostgresUnavailable
+from lockstock.replay.cli import add_to as add_replay
 from lockstock.settings import Settings
 from lockstock.users.contract import User
 
@@ -221,13 +223,17 @@ def audit_command(as_json: AsJson = False) -> None:
         lockstock audit
     """
     verdict = _run(_audit)
-    if as_json:
-        typer.echo(json.dumps(_as_data(verdict), default=str))
-    else:
-        for line in report(verdict):
-            typer.echo(line)
+    _print_verdict(verdict, as_json=as_json)
     if not verdict.holds:
         raise typer.Exit(1)
+
+
+def _print_verdict(verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_as_data(verdict), default=str))
+        return
+    for line in report(verdict):
+        typer.echo(line)
 
 
 async def _audit(settings: Settings, found: wiring.Place) -> Verdict:
@@ -288,3 +294,15 @@ def create_admin(
 
     made = _run(work)
     typer.echo(f"{made.id} is an administrator.")
+
+
+async def _audit_after_replay() -> bool:
+    settings = Settings()
+    async with wiring.place(settings, progress.print) as found:
+        verdict = await _audit(settings, found)
+    _print_verdict(verdict, as_json=False)
+    return verdict.holds
+
+
+cli.add_typer(imports, name="import")
+add_replay(cli, _audit_after_replay)

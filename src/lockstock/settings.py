@@ -52,9 +52,7 @@ class Settings(BaseSettings):
     statement_timeout_seconds: float = Field(
         default=30.0, gt=0, description="How long a statement may run."
     )
-    max_body_bytes: int = Field(
-        default=1_048_576, ge=1024, description="The longest request body."
-    )
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, description="The longest request body.")
     reservation_seconds: int = Field(
         default=900,
         ge=1,

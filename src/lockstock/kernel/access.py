@@ -130,12 +130,12 @@ class Gate:
             raise Forbidden(f"As {role} you may not do this. It needs the permission {permission}.")
 
 
-def _actor(request: Request) -> Actor:
+async def _actor(request: Request) -> Actor:
     gate: Gate = request.app.state.gate
     return gate.actor(request)
 
 
-def _actor_if_any(request: Request) -> Actor | None:
+async def _actor_if_any(request: Request) -> Actor | None:
     gate: Gate = request.app.state.gate
     return gate.actor(request) if "authorization" in request.headers else None
 

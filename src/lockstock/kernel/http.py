@@ -92,7 +92,7 @@ class StrictRoute(APIRoute):
         known = frozenset(
             field.alias
             for field in get_flat_params(self.dependant)
-            if isinstance(field.field_info, params.Query)
+            if not isinstance(field.field_info, params.Path | params.Header | params.Cookie)
         )
         takes_body = self.body_field is not None
 
@@ -136,7 +136,7 @@ async def _decode_body(request: Request) -> None:
     request._json = decode(body)  # noqa: SLF001
 
 
-def idempotency_key(
+async def idempotency_key(
     key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
 ) -> str:
     """Return the request's key: 1 to 255 printable ASCII characters, chosen by the caller."""
@@ -145,7 +145,7 @@ def idempotency_key(
     return _checked_key(key)
 
 
-def optional_idempotency_key(
+async def optional_idempotency_key(
     key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
 ) -> str | None:
     """Return the request's key where one was sent."""
@@ -158,9 +158,15 @@ def _checked_key(key: str) -> str:
     return key
 
 
+async def _request_id(request: Request) -> str:
+    return request_id_of(request)
+
+
+# Dependencies are coroutines also where they wait for nothing: FastAPI runs others in a thread,
+# which costs more than they do and forgets what they bind to the log.
 IdempotencyKey = Annotated[str, Depends(idempotency_key)]
 OptionalIdempotencyKey = Annotated[str | None, Depends(optional_idempotency_key)]
-RequestId = Annotated[str, Depends(request_id_of)]
+RequestId = Annotated[str, Depends(_request_id)]
 # A path parameter. What is no UUID names nothing, so it answers 404 (see `_invalid`).
 PathId = UUID
 
@@ -168,7 +174,7 @@ PathId = UUID
 def provided(name: str) -> Any:  # noqa: ANN401 (FastAPI types the result of Depends so)
     """Depend on what `app.py` put on the application under `name`."""
 
-    def get(request: Request) -> object:
+    async def get(request: Request) -> object:
         return getattr(request.app.state, name)
 
     return Depends(get)

@@ -46,7 +46,7 @@ def _reaching(permission: Permission) -> Reach:
     return reach
 
 
-def asked_by(actor: Caller, key: IdempotencyKey, request_id: RequestId) -> Asked:
+async def asked_by(actor: Caller, key: IdempotencyKey, request_id: RequestId) -> Asked:
     """Say who asks, under which key."""
     return Asked(actor_id=actor.user_id, key=key, request_id=request_id)
 

@@ -1,11 +1,11 @@
 """HTTP of orders, and of the nouns below them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
 
 from lockstock.kernel.access import Caller, Reader, StockKeeper
 from lockstock.kernel.errors import Refusal
@@ -77,8 +77,7 @@ async def place_order(
     return mark_replay(response, answer)
 
 
-@dataclass(frozen=True)
-class Filters:
+class Filters(BaseModel):
     """Which page of which orders is asked for."""
 
     status: StatusFilter = None
@@ -87,8 +86,7 @@ class Filters:
     limit: Limit = 50
 
 
-@dataclass(frozen=True)
-class OwnFilters:
+class OwnFilters(BaseModel):
     """Which page of one's own orders is asked for."""
 
     status: StatusFilter = None
@@ -102,7 +100,7 @@ async def list_orders(
     _caller: Reader,
     service: Service,
     cursors: OwnCursors,
-    filters: Annotated[Filters, Depends()],
+    filters: Annotated[Filters, Query()],
 ) -> Page[Order]:
     """List the shop's orders, newest first."""
     scope = f"orders:{shop}:{filters.status}:{filters.customer}"
@@ -120,7 +118,7 @@ async def list_own_orders(
     caller: Caller,
     service: Service,
     cursors: OwnCursors,
-    filters: Annotated[OwnFilters, Depends()],
+    filters: Annotated[OwnFilters, Query()],
 ) -> Page[Order]:
     """List one's own orders in all shops, newest first."""
     scope = f"own-orders:{caller.user_id}:{filters.status}"

@@ -1,10 +1,10 @@
 """Products over HTTP."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
 from lockstock.kernel.access import Actor, CallerIfAny, CatalogueKeeper, Gate
 from lockstock.kernel.errors import InvalidInput, Refusal, Unauthenticated
@@ -81,8 +81,7 @@ async def create_product(
     return answer
 
 
-@dataclass(frozen=True)
-class ProductQuery:
+class ProductQuery(BaseModel):
     """Which products to list, in which order."""
 
     shop: Annotated[UUID | None, Query(description="only this shop's")] = None
@@ -101,7 +100,7 @@ class ProductQuery:
 
 @router.get("/v1/products", responses=_refusals(400, 401, 404, 422))
 async def list_products(
-    service: Service, gate: GateOfApp, actor: CallerIfAny, query: Annotated[ProductQuery, Depends()]
+    service: Service, gate: GateOfApp, actor: CallerIfAny, query: Annotated[ProductQuery, Query()]
 ) -> Page[Product]:
     """List products with what is available of them at this moment. No login is needed.
 

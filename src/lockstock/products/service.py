@@ -19,8 +19,8 @@ from lockstock.products.contract import (
     Quote,
 )
 from lockstock.products.listing.service import Listing, with_availability
-from lockstock.warehouses.stock.contract import Stock
 from lockstock.products.rules import StoredProduct
+from lockstock.warehouses.stock.contract import Stock
 
 
 class ProductsService:

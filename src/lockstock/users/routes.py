@@ -23,7 +23,7 @@ from lockstock.users.contract import (
 router = APIRouter(route_class=StrictRoute, tags=["users"])
 
 
-def caller_address(request: Request) -> str:
+async def caller_address(request: Request) -> str:
     """Return where the connection comes from. Never a header: anybody can write those."""
     return "unknown" if request.client is None else request.client.host
 

@@ -124,10 +124,17 @@ async def switch_warehouse(
 
 PROMISES_OF_WAREHOUSE = """
     SELECT count(DISTINCT order_id)
-    FROM warehouses.allocations
-    WHERE shop_id = $1 AND warehouse_id = $2
-        AND ((status = 'held' AND expires_at > statement_timestamp())
-            OR (status = 'committed' AND shipped < quantity))
+    FROM (
+        SELECT order_id
+        FROM warehouses.allocations
+        WHERE shop_id = $1 AND warehouse_id = $2
+            AND status = 'held' AND expires_at > statement_timestamp()
+        UNION ALL
+        SELECT order_id
+        FROM warehouses.allocations
+        WHERE shop_id = $1 AND warehouse_id = $2
+            AND status = 'committed' AND shipped < quantity
+    ) AS promised
 """
 
 

@@ -127,7 +127,7 @@ STATEMENTS = (
     """
     CREATE INDEX allocations_committed
         ON warehouses.allocations (shop_id, variant_id, warehouse_id)
-        WHERE status = 'committed'
+        WHERE status = 'committed' AND shipped < quantity
     """,
     """
     CREATE TABLE warehouses.transfers (

@@ -49,7 +49,9 @@ class StockRows(Noun):
     items: list[StockRow]
 
 
-def cause_of(caller: StockKeeper, key: OptionalIdempotencyKey, request_id: RequestId) -> Cause:
+async def cause_of(
+    caller: StockKeeper, key: OptionalIdempotencyKey, request_id: RequestId
+) -> Cause:
     """Let a change happen once per caller and key; without a key, once per request."""
     change_id = derived_id("change", caller.user_id, key) if key else new_id()
     return Cause(change_id=change_id, actor_id=caller.user_id, request_id=request_id)
@@ -114,7 +116,7 @@ async def count(
     return StockRows(items=await service.count(shop, warehouse, ask, cause))
 
 
-def stock_list(
+async def stock_list(
     warehouse: WarehouseFilter = None,
     variant: VariantFilter = None,
     cursor: Cursor = None,

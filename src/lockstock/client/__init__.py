@@ -1,0 +1,1 @@
+"""A client of Lockstock's public HTTP API."""

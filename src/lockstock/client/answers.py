@@ -1,0 +1,197 @@
+"""What the API answers, as far as this client reads it. An answer may have more members.
+
+Ids are opaque strings, times RFC 3339, quantities whole units. Not the services' own nouns: those
+forbid what they do not know, and a client must get on with a newer server.
+"""
+
+from typing import Generic, Literal, TypedDict, TypeVar
+
+T = TypeVar("T")
+
+Role = Literal["owner", "manager", "clerk", "viewer"]
+
+
+class Money(TypedDict):
+    """An amount in minor units of a currency."""
+
+    amount_minor: int
+    currency: str
+
+
+class Page(TypedDict, Generic[T]):
+    """One page of a list; `next` is the cursor of the page after it."""
+
+    items: list[T]
+    next: str | None
+
+
+class Items(TypedDict, Generic[T]):
+    """All that was asked for, without pages."""
+
+    items: list[T]
+
+
+class Identity(TypedDict):
+    """An e-mail address or a phone number."""
+
+    kind: Literal["email", "phone"]
+    value: str
+
+
+class User(TypedDict):
+    """A person with an account."""
+
+    id: str
+    identities: list[Identity]
+
+
+class Tokens(TypedDict):
+    """What a login gives."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class Warehouse(TypedDict):
+    """A building with stock."""
+
+    id: str
+    name: str
+    active: bool
+
+
+class Shop(TypedDict):
+    """A shop, and its warehouses where it was just made."""
+
+    id: str
+    name: str
+    currency: str
+    reservation_seconds: int
+
+
+class NewShop(Shop):
+    """A shop as it is answered when it was made."""
+
+    warehouses: list[Warehouse]
+
+
+class Switched(TypedDict):
+    """A warehouse that was switched on or off."""
+
+    warehouse: Warehouse
+    kept_orders: int
+    moved: list[str]
+    stranded: list[str]
+
+
+class Variant(TypedDict):
+    """What is stocked and sold."""
+
+    id: str
+    sku: str
+    price: Money
+    available: int
+
+
+class Product(TypedDict):
+    """A product and its variants."""
+
+    id: str
+    shop_id: str
+    name: str
+    available: int
+    variants: list[Variant]
+
+
+class StockRow(TypedDict):
+    """The stock of one variant in one warehouse, in units."""
+
+    warehouse_id: str
+    variant_id: str
+    on_hand: int
+    held: int
+    committed: int
+    available: int
+
+
+class Transfer(TypedDict):
+    """Units moved from one warehouse to another."""
+
+    id: str
+    status: str
+
+
+class Allocation(TypedDict):
+    """So many units of a variant from one warehouse."""
+
+    warehouse_id: str
+    variant_id: str
+    quantity: int
+
+
+class OrderLine(TypedDict):
+    """So many units of a variant at a price."""
+
+    variant_id: str
+    sku: str
+    quantity: int
+    unit_price: Money
+    total: Money
+
+
+class OrderId(TypedDict):
+    """Which order, of which shop."""
+
+    id: str
+    shop_id: str
+
+
+class Order(OrderId):
+    """An order as it is now."""
+
+    customer_id: str
+    status: Literal[
+        "awaiting_payment",
+        "paid",
+        "partly_shipped",
+        "shipped",
+        "completed",
+        "cancelled",
+        "expired",
+    ]
+    total: Money
+    lines: list[OrderLine]
+    allocations: list[Allocation]
+    created_at: str
+    expires_at: str
+
+
+class Payment(TypedDict):
+    """An attempt to pay an order."""
+
+    id: str
+    status: str
+    pay_url: str | None
+
+
+class Refund(TypedDict):
+    """Money that goes back."""
+
+    id: str
+    status: str
+    amount: Money
+
+
+class Shipment(TypedDict):
+    """A parcel that leaves a warehouse."""
+
+    id: str
+    status: str
+
+
+class Return(TypedDict):
+    """Units that come back."""
+
+    id: str
+    status: str

@@ -1,0 +1,164 @@
+"""HTTP to Lockstock: what is retried, and how an error is read."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+
+class ApiError(Exception):
+    """The server said no, or nothing that can be used.
+
+    `status` is 0 where no answer came. `code` is the problem's stable code; `fields` has all the
+    members of the problem, such as the `lines` of `out_of_stock`.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.fields = fields
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to go on. A call is sent up to `tries` times; a pause lasts up to the longest."""
+
+    tries: int = 6
+    first_pause_seconds: float = 0.1
+    longest_pause_seconds: float = 61.0
+    timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. `key` is its Idempotency-Key, `token` whose it is."""
+
+    method: str
+    path: str
+    body: Any = None
+    query: Mapping[str, str | int | bool] | None = None
+    key: str | None = None
+    token: str | None = None
+
+    @property
+    def can_repeat(self) -> bool:
+        """Whether it may be sent again when nobody knows what became of it."""
+        return self.method in SAFE or self.key is not None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers it is sent with."""
+        headers = {}
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        return headers
+
+
+class Transport:
+    """Sends calls to one server over kept-alive connections.
+
+    503 and a lost connection are retried where the call can be repeated, 429 always (nothing was
+    done), after what `Retry-After` says or a growing, jittered pause. `transport` is for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        connections: int = 32,
+        patience: Patience | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._patience = patience or Patience()
+        self._http = httpx2.AsyncClient(
+            base_url=base_url,
+            timeout=httpx2.Timeout(self._patience.timeout_seconds),
+            limits=httpx2.Limits(
+                max_connections=connections, max_keepalive_connections=connections
+            ),
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Use it in `async with`: the connections are closed at its end."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def send(self, call: Call) -> Any:  # noqa: ANN401 (JSON; each verb knows its shape)
+        """Return the answer's JSON, None where it has none. Raises ApiError."""
+        for count in range(1, self._patience.tries + 1):
+            is_last = count == self._patience.tries
+            try:
+                answer = await self._http.request(
+                    call.method,
+                    call.path,
+                    json=call.body,
+                    params=call.query,
+                    headers=call.headers,
+                )
+            except httpx2.TransportError as error:
+                if is_last or not call.can_repeat:
+                    raise _no_answer(error) from error
+                await self._pause(count, None)
+                continue
+            if answer.is_success:
+                return _json(answer) if answer.content else None
+            if is_last or not _is_worth_another(answer, call):
+                raise _problem(answer)
+            await self._pause(count, answer.headers.get("Retry-After"))
+        raise AssertionError
+
+    async def _pause(self, count: int, retry_after: str | None) -> None:
+        seconds = self._patience.first_pause_seconds * 2 ** (count - 1)
+        if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
+            seconds = float(retry_after)
+        # Many callers were refused at the same instant; they must not come back at one.
+        seconds += random.uniform(0, self._patience.first_pause_seconds)  # noqa: S311 (no secret)
+        await asyncio.sleep(min(seconds, self._patience.longest_pause_seconds))
+
+
+def _is_worth_another(answer: httpx2.Response, call: Call) -> bool:
+    return answer.status_code == 429 or (answer.status_code == 503 and call.can_repeat)
+
+
+def _no_answer(error: httpx2.TransportError) -> ApiError:
+    detail = str(error) or type(error).__name__
+    return ApiError(0, "no_answer", f"The server does not answer: {detail}", {})
+
+
+def _json(answer: httpx2.Response) -> Any:  # noqa: ANN401
+    try:
+        return answer.json()
+    except ValueError:
+        detail = f"{answer.request.url} does not answer JSON: is it Lockstock?"
+        raise ApiError(answer.status_code, "no_json", detail, {}) from None
+
+
+def _problem(answer: httpx2.Response) -> ApiError:
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        found = {}
+    code = str(found.get("code", f"http_{answer.status_code}"))
+    detail = str(found.get("detail", f"{answer.status_code} {answer.reason_phrase}"))
+    return ApiError(answer.status_code, code, detail, found)

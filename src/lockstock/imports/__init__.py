@@ -1,0 +1,1 @@
+"""Imports: products and stock from files, through the public API."""

@@ -1,0 +1,1 @@
+"""Plain CSV, as docs/importing.md has it."""
