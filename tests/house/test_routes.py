@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from lockstock.app import ROUTERS, operations_router
+from lockstock.app import ROUTERS
+from lockstock.kernel.operations import router as operations_router
 
 
 def dependants_of(router: APIRouter) -> Iterator[Dependant]:
@@ -22,9 +23,8 @@ def dependants_of(router: APIRouter) -> Iterator[Dependant]:
 
 def in_threads(dependant: Dependant) -> set[str]:
     """The names of the callables that FastAPI would run in a thread."""
-    found = (
-        set().union(*map(in_threads, dependant.dependencies)) if dependant.dependencies else set()
-    )
+    found: set[str] = set()
+    found.update(*map(in_threads, dependant.dependencies))
     if dependant.call is not None and not inspect.iscoroutinefunction(dependant.call):
         found.add(dependant.call.__name__)
     return found
