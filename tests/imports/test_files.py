@@ -40,7 +40,10 @@ def test_a_row_that_cannot_be_read_is_a_row_with_a_fault(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"no gzip at all", gzip.compress(b"a,b\n" * 9)[:-9]]
+    "content",
+    [b"", b"\n", b"no gzip at all", gzip.compress(b"a,b\n" * 9)[:-9]],
+    # Named, as a compressed file holds the time and would be called otherwise in each process.
+    ids=["empty", "blank", "no gzip", "cut off"],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     """Empty, not what its name says, or cut off."""
