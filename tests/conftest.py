@@ -71,9 +71,10 @@ _numbers = itertools.count()
 async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """A fresh database with all schemas: a copy of the migrated one."""
     name = f"test_{next(_numbers)}"
-    admin = await asyncpg.connect(postgres.url_of("postgres"))
+    # The superuser: a worker of autovacuum may be at the database when it is dropped.
+    admin = await asyncpg.connect(postgres.url_of("postgres", "postgres"))
     try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE lockstock")
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE lockstock OWNER lockstock")
         yield postgres.url_of(name)
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:

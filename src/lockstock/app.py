@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import importlib
+import importlib.util
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -17,14 +19,16 @@ from lockstock.kernel import telemetry
 from lockstock.kernel.access import AccessTokens, Gate
 from lockstock.kernel.database import Database, Limits
 from lockstock.kernel.errors import Refusal
-from lockstock.kernel.http import Edge, install_errors
+from lockstock.kernel.http import Edge, describe_errors, install_errors
 from lockstock.kernel.migrate import History, migrate
 from lockstock.kernel.operations import Readiness
 from lockstock.kernel.operations import router as operations_router
 from lockstock.kernel.paging import Cursors
 from lockstock.kernel.postgres import EmbeddedPostgres, default_data_dir
+from lockstock.orders.payments.provider import Provider
 from lockstock.orders.payments.refunds.service import RefundsService
-from lockstock.orders.payments.sandbox import Sandbox
+from lockstock.orders.payments.sandbox.adapter import Sandbox
+from lockstock.orders.payments.sandbox.service import SandboxService
 from lockstock.orders.payments.service import PaymentsService
 from lockstock.orders.returns.service import ReturnsService
 from lockstock.orders.routes import router as orders_router
@@ -33,11 +37,15 @@ from lockstock.orders.shipments.service import ShipmentsService
 from lockstock.products.routes import router as products_router
 from lockstock.products.service import ProductsService
 from lockstock.settings import Settings
+from lockstock.shops.invitations.routes import router as invitations_router
+from lockstock.shops.invitations.service import InvitationsService
+from lockstock.shops.keys.routes import router as keys_router
+from lockstock.shops.keys.service import KeysService
 from lockstock.shops.routes import router as shops_router
 from lockstock.shops.service import ShopsService
 from lockstock.users.routes import router as users_router
 from lockstock.users.rules import UserLimits
-from lockstock.users.sender import ConsoleSender
+from lockstock.users.senders.chosen import ChosenSender, choose
 from lockstock.users.service import UsersService
 from lockstock.warehouses.reservations.service import ReservationsService
 from lockstock.warehouses.routes import router as warehouses_router
@@ -47,7 +55,15 @@ from lockstock.warehouses.stock.service import StockService
 from lockstock.warehouses.transfers.service import TransfersService
 
 SERVICES = ("users", "shops", "products", "warehouses", "orders")
-ROUTERS = (users_router, shops_router, products_router, warehouses_router, orders_router)
+ROUTERS = (
+    users_router,
+    shops_router,
+    keys_router,
+    invitations_router,
+    products_router,
+    warehouses_router,
+    orders_router,
+)
 # Holds, orders and events that one sweep takes at once: bigger bites disturb buyers.
 SWEEP_BATCH = 500
 
@@ -75,6 +91,8 @@ class Services:
 
     users: UsersService
     shops: ShopsService
+    keys: KeysService
+    invitations: InvitationsService
     products: ProductsService
     warehouses: WarehousesService
     stock: StockService
@@ -83,6 +101,7 @@ class Services:
     transfers: TransfersService
     orders: OrdersService
     payments: PaymentsService
+    sandbox: SandboxService
     refunds: RefundsService
     shipments: ShipmentsService
     returns: ReturnsService
@@ -140,6 +159,7 @@ async def services(settings: Settings, found: Place) -> AsyncIterator[Services]:
             stack.push_async_callback(users_database.close)
         made = _make_services(settings, found, database, users_database)
         stack.push_async_callback(made.users.close)
+        stack.push_async_callback(made.payments.close)
         yield made
 
 
@@ -148,7 +168,7 @@ def _make_services(
 ) -> Services:
     cursors = Cursors(found.signing_keys[0])
     tokens = AccessTokens(found.signing_keys, settings.access_token_seconds)
-    users = UsersService(users_database, tokens, ConsoleSender(), _user_limits(settings, found))
+    users = UsersService(users_database, tokens, _sender(settings), _user_limits(settings, found))
     warehouses = WarehousesService(database)
     stock = StockService(database, cursors)
     reservations = ReservationsService(database)
@@ -156,11 +176,16 @@ def _make_services(
     shops = ShopsService(database, warehouses, settings.reservation_seconds, users.exists)
     products = ProductsService(database, stock, cursors)
     base_url = settings.base_url or f"http://{settings.host}:{settings.port}"
-    sandbox = Sandbox(keys=found.signing_keys, base_url=base_url)
-    providers = {"sandbox": sandbox} if settings.sandbox_is_on else {}
+    sandbox = Sandbox(database, keys=found.signing_keys, base_url=base_url)
+    providers = _providers(settings, sandbox)
+    payments = PaymentsService(database, shops, reservations, providers, settings.reconcile_seconds)
     return Services(
         users=users,
         shops=shops,
+        keys=KeysService(database),
+        invitations=InvitationsService(
+            database, users, base_url=base_url, lifetime_seconds=settings.invitation_seconds
+        ),
         products=products,
         warehouses=warehouses,
         stock=stock,
@@ -168,10 +193,43 @@ def _make_services(
         shipping=shipping,
         transfers=TransfersService(database, cursors),
         orders=OrdersService(database, shops, products, reservations, max_lines=settings.max_lines),
-        payments=PaymentsService(database, shops, reservations, providers),
+        payments=payments,
+        sandbox=SandboxService(database, sandbox.signer, payments.receive),
         refunds=RefundsService(database, providers),
         shipments=ShipmentsService(database, shipping),
         returns=ReturnsService(database, shipping),
+    )
+
+
+def _providers(settings: Settings, sandbox: Sandbox) -> dict[str, Provider]:
+    providers: dict[str, Provider] = {}
+    if settings.sandbox_is_on:
+        providers["sandbox"] = sandbox
+    if settings.stripe_api_key is None:
+        return providers
+    if settings.stripe_webhook_secret is None:
+        msg = "Set LOCKSTOCK_STRIPE_WEBHOOK_SECRET too: without it Stripe's events mean nothing."
+        raise ValueError(msg)
+    if importlib.util.find_spec("stripe") is None:
+        msg = "LOCKSTOCK_STRIPE_API_KEY needs Stripe's SDK: pip install 'lockstock[stripe]'."
+        raise ValueError(msg)
+    # Here and not above: without the extra, the module cannot be imported.
+    adapter = importlib.import_module("lockstock.orders.payments.stripe")
+    account = adapter.StripeAccount(
+        settings.stripe_api_key, settings.stripe_webhook_secret, settings.stripe_api_base
+    )
+    providers["stripe"] = adapter.Stripe(account)
+    return providers
+
+
+def _sender(settings: Settings) -> ChosenSender:
+    url = settings.smtp_url
+    return choose(
+        url.get_secret_value() if url else None,
+        settings.smtp_from,
+        [url.get_secret_value() for url in settings.apprise_urls],
+        # With the embedded database who reads the log is who runs it. Elsewhere it is many people.
+        console=settings.is_embedded,
     )
 
 
@@ -196,6 +254,8 @@ def application(made: Services, settings: Settings, found: Place) -> FastAPI:
         version=__version__,
         description="Orders and stock that never oversell.",
         lifespan=_lifespan,
+        # A redirect would lead to whatever the header Host says, and without TLS behind a proxy.
+        redirect_slashes=False,
     )
     for noun in fields(made):
         setattr(app.state, noun.name, getattr(made, noun.name))
@@ -203,12 +263,13 @@ def application(made: Services, settings: Settings, found: Place) -> FastAPI:
     app.state.cursors = Cursors(found.signing_keys[0])
     app.state.known_variants = made.products.existing
     tokens = AccessTokens(found.signing_keys, settings.access_token_seconds)
-    app.state.gate = Gate(tokens, made.shops.role_of)
+    app.state.gate = Gate(tokens, made.shops.role_of, made.keys.verify)
     databases = {id(d): d for d in (made.users.database, made.warehouses.database)}
     app.state.readiness = Readiness(list(databases.values()), found.histories)
     for router in (*ROUTERS, operations_router):
         app.include_router(router)
     install_errors(app)
+    describe_errors(app)
     app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes)
     return app
 
@@ -216,6 +277,12 @@ def application(made: Services, settings: Settings, found: Place) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
+    if unreached := app.state.users.unreached:
+        telemetry.log().warning(
+            "no_sender",
+            unreached=unreached,
+            detail="Codes cannot be sent there: set LOCKSTOCK_SMTP_URL or LOCKSTOCK_APPRISE_URLS.",
+        )
     sweeping = asyncio.create_task(_sweep_forever(app, settings.sweep_seconds))
     try:
         yield
@@ -237,6 +304,7 @@ async def _sweep_forever(app: FastAPI, pause_seconds: float) -> None:
         for sweeper in (
             state.reservations,
             state.orders,
+            state.sandbox,
             state.payments,
             state.refunds,
             state.shipments,

@@ -1,28 +1,35 @@
 """The command line: parse, call, print."""
 
 import asyncio
+import errno
 import json
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Annotated, Any, TypeVar
 
+import asyncpg
 import typer
 import uvicorn
 import uvloop
+from pydantic import ValidationError
 from rich.console import Console
+from rich.text import Text
 
 from lockstock import __version__
 from lockstock import app as wiring
 from lockstock.audit.service import Verdict, audit, report
 from lockstock.demo.greeting import greeting
 from lockstock.demo.service import load
+from lockstock.exports.cli import app as exports
 from lockstock.imports.cli import app as imports
 from lockstock.kernel import telemetry
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.migrate import State, migrate, states
 from lockstock.kernel.postgres import PostgresUnavailable
+from lockstock.replay.cli import Audited
 from lockstock.replay.cli import add_to as add_replay
 from lockstock.settings import Settings
 from lockstock.users.contract import User
@@ -53,6 +60,9 @@ cli.add_typer(user, name="user")
 # What people read goes to stderr while a command works; its result goes to stdout.
 progress = Console(stderr=True, highlight=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")]
+
+CONNECT_SECONDS = 15.0
 
 
 def main() -> None:
@@ -60,8 +70,20 @@ def main() -> None:
     try:
         cli()
     except (Refusal, PostgresUnavailable, ValueError, OSError) as error:
-        progress.print(f"[red]{error}[/red]")
+        # As it is: a path or an address in brackets is no markup.
+        progress.print(Text(_in_words(error), style="red"), soft_wrap=True)
         sys.exit(1)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        # Not the whole of it: that would print the value, which may be a secret.
+        faults = error.errors(include_input=False)
+        said = "\n".join(f"LOCKSTOCK_{str(f['loc'][0]).upper()}: {f['msg']}" for f in faults)
+        return said.replace("Value error, ", "")
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def _run(work: Callable[[Settings, wiring.Place], Awaitable[T]]) -> T:
@@ -73,6 +95,8 @@ def _run(work: Callable[[Settings, wiring.Place], Awaitable[T]]) -> T:
         # Told to stop, a command still stops the database that it has started.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel_this_task())
         async with wiring.place(settings, progress.print) as found:
+            if not settings.is_embedded:
+                await _reach(found)
             return await work(settings, found)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -80,6 +104,24 @@ def _run(work: Callable[[Settings, wiring.Place], Awaitable[T]]) -> T:
             return runner.run(inside())
         except asyncio.CancelledError:
             sys.exit(STOPPED)
+
+
+async def _reach(found: wiring.Place) -> None:
+    """Connect once to a database of one's own, to say in words what is wrong with it."""
+    for url in {found.database_url, found.users_database_url}:
+        try:
+            connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            reason = str(error) or f"no answer in {CONNECT_SECONDS:.0f} seconds"
+            name = "DATABASE_URL" if url == found.database_url else "USERS_DATABASE_URL"
+            message = f"The database of LOCKSTOCK_{name} cannot be reached: {reason}"
+            raise ConnectionError(message) from error
+        await connection.close()
+
+
+async def _refuse_if_behind(found: wiring.Place) -> None:
+    if not all(state.is_current for state in await states(found.histories)):
+        raise ValueError("The database is not up to date. Run lockstock db migrate first.")
 
 
 def _cancel_this_task() -> Callable[[], object]:
@@ -101,23 +143,24 @@ def version(
 @cli.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one.")] = None,
+    port: Port = None,
 ) -> None:
     """Serve the API, until it is told to stop.
 
     Without LOCKSTOCK_DATABASE_URL it runs on the embedded PostgreSQL, started if need be.
 
     Examples:
+
         lockstock serve
 
         LOCKSTOCK_DATABASE_URL=postgresql://shop@db/shop lockstock serve --port 8080
     """
-    _run(lambda settings, found: _serve(_listening(settings, host, port), found, _nothing_more))
+    _serve(host, port, _nothing_more)
 
 
 @cli.command()
 def demo(
-    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one.")] = None,
+    port: Port = None,
 ) -> None:
     """Serve a demo shop on the embedded PostgreSQL, and say what to try.
 
@@ -128,13 +171,12 @@ def demo(
 
         lockstock demo --port 8080
     """
-    settings = Settings()
-    if not settings.is_embedded:
+    if not Settings().is_embedded:
         raise ValueError(
             "The demo's passwords are public, so it runs on the embedded database only. "
             "Unset LOCKSTOCK_DATABASE_URL."
         )
-    _run(lambda settings, found: _serve(_listening(settings, None, port), found, _load_demo))
+    _serve(None, port, _load_demo)
 
 
 async def _load_demo(made: wiring.Services, address: str) -> str:
@@ -146,29 +188,53 @@ async def _nothing_more(_made: wiring.Services, _address: str) -> str:
     return ""
 
 
-def _listening(settings: Settings, host: str | None, port: int | None) -> Settings:
+def _serve(host: str | None, port: int | None, prepare: Prepare) -> None:
     given = {"host": host, "port": port}
-    return settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+    settings = Settings()
+    settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+    # The socket first: nothing is started in vain, and the services tell clients their address.
+    with _listener(settings.host, settings.port) as listener:
+        own_port = listener.getsockname()[1]
+        settings = settings.model_copy(update={"port": own_port})
+        _run(lambda _, found: _serve_on(listener, settings, found, prepare))
 
 
-async def _serve(settings: Settings, found: wiring.Place, prepare: Prepare) -> None:
-    # The socket first: the port may be a free one, and the services tell clients their address.
-    config = uvicorn.Config(
-        app="",
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=20,
-        server_header=False,
-        # The address of a caller is that of its connection: a header can say anything.
-        proxy_headers=False,
-    )
-    socket = config.bind_socket()
-    settings = settings.model_copy(update={"port": socket.getsockname()[1]})
+def _listener(host: str, port: int) -> socket.socket:
+    is_v6 = ":" in host
+    try:
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if is_v6 else socket.AF_INET,
+            dualstack_ipv6=is_v6 and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        message = f"Cannot listen on {host}, port {port}: {reason}."
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            message += " Another port: --port 0 takes a free one, make demo PORT=8001 that one."
+        raise ConnectionError(message) from error
+
+
+async def _serve_on(
+    listener: socket.socket, settings: Settings, found: wiring.Place, prepare: Prepare
+) -> None:
     async with wiring.services(settings, found) as made:
-        config.app = wiring.application(made, settings, found)
-        address = f"http://{settings.host}:{settings.port}"
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app=wiring.application(made, settings, found),
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=20,
+                # Longer than clients keep a connection that they do not use: who hangs up last
+                # never sends a request into a connection that is being closed.
+                timeout_keep_alive=75,
+                server_header=False,
+                # The address of a caller is that of its connection: a header can say anything.
+                proxy_headers=False,
+            )
+        )
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"http://{host}:{settings.port}"
         said = await prepare(made, address)
         typer.echo(f"Lockstock listens on {address}{said}")
         # uvicorn stops gracefully on these signals and then raises them again, for others to see.
@@ -176,7 +242,10 @@ async def _serve(settings: Settings, found: wiring.Place, prepare: Prepare) -> N
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
         for told in (signal.SIGTERM, signal.SIGINT):
             signal.signal(told, _go_on)
-        await uvicorn.Server(config).serve(sockets=[socket])
+        await server.serve(sockets=[listener])
+        if server.force_exit:
+            # A second Ctrl-C: requests are not waited for any more, but what runs is still ended.
+            await server.lifespan.shutdown()
 
 
 def _go_on(_signal: int, _frame: FrameType | None) -> None:
@@ -188,6 +257,7 @@ def db_migrate(as_json: AsJson = False) -> None:
     """Bring the schemas of all services up to date. Safe to run twice, and at the same time.
 
     Example:
+
         LOCKSTOCK_DATABASE_URL=postgresql://shop@db/shop lockstock db migrate
     """
     _print_states(_run(lambda _settings, found: migrate(found.histories)), as_json=as_json)
@@ -198,6 +268,7 @@ def db_status(as_json: AsJson = False) -> None:
     """Show where the schema of each service is. Exit code 1 where one is not up to date.
 
     Example:
+
         lockstock db status --json
     """
     found = _run(lambda _settings, found: states(found.histories))
@@ -220,6 +291,7 @@ def audit_command(as_json: AsJson = False) -> None:
     """Prove on the live database that nothing was oversold. Exit code 1 and the rows if not.
 
     Example:
+
         lockstock audit
     """
     verdict = _run(_audit)
@@ -237,6 +309,7 @@ def _print_verdict(verdict: Verdict, *, as_json: bool) -> None:
 
 
 async def _audit(settings: Settings, found: wiring.Place) -> Verdict:
+    await _refuse_if_behind(found)
     async with wiring.services(settings, found) as made:
         return await audit(made.warehouses.database)
 
@@ -261,6 +334,7 @@ def config_show(as_json: AsJson = False) -> None:
     """Show every setting as it is in force. Secrets are not shown.
 
     Example:
+
         lockstock config show
     """
     values = Settings().model_dump(mode="json")
@@ -277,7 +351,11 @@ def create_admin(
     password: Annotated[
         str,
         typer.Option(
-            prompt=True, hide_input=True, confirmation_prompt=True, envvar="LOCKSTOCK_NEW_PASSWORD"
+            prompt=True,
+            hide_input=True,
+            confirmation_prompt=True,
+            envvar="LOCKSTOCK_NEW_PASSWORD",
+            help="Their password; asked for if not given.",
         ),
     ],
     name: Annotated[str | None, typer.Option(help="Their name.")] = None,
@@ -285,10 +363,12 @@ def create_admin(
     """Create an administrator of the platform.
 
     Example:
+
         lockstock user create-admin ann@example.com --name Ann
     """
 
     async def work(settings: Settings, found: wiring.Place) -> User:
+        await _refuse_if_behind(found)
         async with wiring.services(settings, found) as made:
             return await made.users.create_admin(email, password, name)
 
@@ -296,13 +376,13 @@ def create_admin(
     typer.echo(f"{made.id} is an administrator.")
 
 
-async def _audit_after_replay() -> bool:
+async def _audit_after_replay() -> Audited:
     settings = Settings()
     async with wiring.place(settings, progress.print) as found:
         verdict = await _audit(settings, found)
-    _print_verdict(verdict, as_json=False)
-    return verdict.holds
+    return Audited(verdict.holds, list(report(verdict)))
 
 
 cli.add_typer(imports, name="import")
+cli.add_typer(exports, name="export")
 add_replay(cli, _audit_after_replay)

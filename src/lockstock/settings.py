@@ -89,9 +89,45 @@ class Settings(BaseSettings):
         pattern="^[A-Z]{2}$",
         description="Country of phone numbers that are written without +.",
     )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "The mail server, as smtps://user:password@host:465 (TLS), smtp://…:587 (STARTTLS) or "
+            "smtp+plain://localhost:25. Unset: codes by e-mail go to the log with the embedded "
+            "database, nowhere with your own."
+        ),
+    )
+    smtp_from: str | None = Field(
+        default=None, description="Who the mail comes from: an address, or Name <address>."
+    )
+    apprise_urls: Annotated[list[SecretStr], NoDecode] = Field(
+        default_factory=list,
+        description=(
+            "Apprise URLs for SMS and others, separated by spaces, the first that works is used. "
+            "{phone} reaches phone numbers, {email} addresses, {to} both; {text} is the message."
+        ),
+    )
+    invitation_seconds: int = Field(
+        default=604_800, ge=60, le=7_776_000, description="Lifetime of an invitation to a shop."
+    )
     sandbox_payments: bool | None = Field(
         default=None,
         description="The sandbox payment provider. Unset: on with the embedded database only.",
+    )
+    reconcile_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        le=86_400,
+        description="Without news of a payment for so long, its provider is asked.",
+    )
+    stripe_api_key: SecretStr | None = Field(
+        default=None, description="Stripe's secret key. With it, payments through Stripe are on."
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None, description="The secret with which Stripe signs its events."
+    )
+    stripe_api_base: str | None = Field(
+        default=None, description="Where Stripe's API is. Unset: at Stripe."
     )
     max_lines: int = Field(default=100, ge=1, le=500, description="Lines of one order.")
 
@@ -99,6 +135,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("apprise_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        # By spaces: a URL may hold a comma, and no space.
+        return value.split() if isinstance(value, str) else value
 
     @field_validator("signing_keys")
     @classmethod

@@ -42,7 +42,9 @@ DAMAGE = {
     """,
     "I9d": "UPDATE orders.orders SET status = 'expired' WHERE status = 'paid'",
     "I10": "UPDATE orders.transitions SET to_status = 'completed' WHERE to_status = 'paid'",
-    "I17": "UPDATE warehouses.transfers SET lines = jsonb_set(lines, '{0,quantity}', '99')",
+    "I17": "UPDATE warehouses.transfer_lines SET lost = lost + 1, received = received - 1",
+    "I17a": "UPDATE warehouses.stock SET incoming = incoming + 1",
+    "I17b": "UPDATE warehouses.transfer_steps SET from_status = 'ready' WHERE sequence = 1",
     "I18": "UPDATE warehouses.stock SET shop_id = gen_random_uuid()",
 }
 CHECKS = """
@@ -72,9 +74,19 @@ async def lived_in(
     first = shop["warehouses"][0]["id"]
     second = (await post("warehouses", name="B"))["id"]
     await post(f"warehouses/{first}/receive", lines=[line | {"quantity": 20}])
+    for verb in ("write-off", "damage"):
+        await post(f"warehouses/{first}/{verb}", lines=[line], reason="fell down")
     await post(
         "transfers", from_warehouse_id=first, to_warehouse_id=second, lines=[line], immediate=True
     )
+    # Two that travel: one is ready, of the other one unit arrived damaged and one is on its way.
+    between = {"from_warehouse_id": first, "to_warehouse_id": second, "lines": [line]}
+    waiting = await post("transfers", **between, reason="waits")
+    sent = await post("transfers", **between, reason="travels")
+    for transfer, step in ((waiting, "ready"), (sent, "ready"), (sent, "dispatch")):
+        await post(f"transfers/{transfer['id']}/{step}")
+    broken = {"variant_id": line["variant_id"], "damaged": 1}
+    await post(f"transfers/{sent['id']}/receive", lines=[broken])
     for key in ("shipped", "paid", "open"):
         order = await post("orders", lines=[line], ship_to={"name": key})
         if key == "open":

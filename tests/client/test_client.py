@@ -58,6 +58,15 @@ async def test_a_call_with_a_key_is_sent_again(first: httpx2.Response | Exceptio
     assert [request.headers["Idempotency-Key"] for request in script.asked] == ["k", "k"]
 
 
+@pytest.mark.parametrize("switch", ["activate", "deactivate"])
+async def test_a_switch_is_sent_again(switch: str) -> None:
+    """Switched twice is switched once."""
+    script = Script(LOST, DONE)
+    async with client_of(script) as client:
+        await client.send(Call("POST", f"/v1/shops/s/warehouses/w/{switch}"))
+    assert len(script.asked) == 2
+
+
 @pytest.mark.parametrize("first", [problem(503, "unavailable"), LOST])
 async def test_a_call_that_cannot_be_repeated_is_sent_once(
     first: httpx2.Response | Exception,

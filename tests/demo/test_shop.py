@@ -13,7 +13,8 @@ from lockstock.orders.contract import Asked, OrderList
 from lockstock.orders.payments.contract import NewRefund
 from lockstock.products.contract import ProductList
 from lockstock.users.contract import Login
-from lockstock.warehouses.stock.contract import StockList
+from lockstock.warehouses.stock.contract import MovementList
+from lockstock.warehouses.transfers.contract import TransferList
 from tests.demo.rows import assert_sound, content
 
 
@@ -68,9 +69,9 @@ async def test_the_past_reads_like_any_other(services: Services) -> None:
         await services.refunds.list_refunds(SHOP_ID, order.id)
         await services.shipments.list_shipments(SHOP_ID, order.id)
         await services.returns.list_returns(SHOP_ID, order.id)
-    moves = await services.stock.movements(SHOP_ID, StockList(limit=200))
+    moves = await services.stock.movements(SHOP_ID, MovementList(limit=200))
     assert Counter(move.kind for move in moves.items)["ship"] > 10
-    transfers = await services.transfers.list_transfers(SHOP_ID, None, 50)
+    transfers = await services.transfers.list_transfers(SHOP_ID, TransferList())
     assert transfers.items
     page = await services.products.list_products(ProductList(shop_id=SHOP_ID, limit=100))
     assert len(page.items) == 60

@@ -33,6 +33,11 @@ LOOSE_SQL = {
         f"src/lockstock/{service}/migrations/0001_initial.py: upgrade": _DDL
         for service in ("users", "shops", "products", "warehouses", "orders")
     },
+    "src/lockstock/users/migrations/0002_sessions_from_where.py: upgrade": _DDL,
+    "src/lockstock/shops/migrations/0002_keys_and_invitations.py: upgrade": _DDL,
+    "src/lockstock/warehouses/migrations/0002_transfers.py: upgrade": _DDL,
+    "src/lockstock/orders/migrations/0002_payments_at_providers.py: upgrade": _DDL,
+    "src/lockstock/warehouses/migrations/0004_stock_as_of.py: upgrade": _DDL,
 }
 
 MISPLACED = {
@@ -72,7 +77,9 @@ MANY_SHOPS = {
     "src/lockstock/warehouses/reservations/store.py: DUE_SHOPS": _SWEEP,
     "src/lockstock/orders/store.py: DUE_ORDERS": _SWEEP,
     "src/lockstock/orders/store.py: DUE_STOCK_CHECKS": _SWEEP,
-    "src/lockstock/orders/payments/store.py: DUE_CLOSINGS": _SWEEP,
+    "src/lockstock/orders/payments/lookups/store.py: DUE_CLOSINGS": _SWEEP,
+    "src/lockstock/orders/payments/lookups/store.py: DUE_LOOK_UPS": _SWEEP,
+    "src/lockstock/orders/payments/sandbox/store.py: DUE_DELIVERIES": _SWEEP,
     "src/lockstock/orders/payments/inbox/store.py: DUE_EVENTS": _SWEEP,
     "src/lockstock/orders/payments/refunds/store.py: DUE_REFUNDS": _SWEEP,
     "src/lockstock/orders/shipments/store.py: DUE_SHIPMENTS": _SWEEP,

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,7 +17,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.servers import ROOT, environment, running
+from tests.servers import LISTENS, ROOT, SERVE, environment, running
 
 pytestmark = pytest.mark.journeys
 
@@ -143,7 +145,7 @@ async def test_config_shows_settings_and_no_secret(env: dict[str, str]) -> None:
     ("name", "value", "told"),
     [
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "LOCKSTOCK_SIGNING_KEYS"),
-        ("PORT", "a lot", "port"),
+        ("PORT", "a lot", "LOCKSTOCK_PORT"),
         ("SIGNING_KEYS", "short", "32 characters"),
     ],
 )
@@ -154,6 +156,120 @@ async def test_wrong_settings_are_told_in_words(
     assert code == 1
     assert told in said
     assert "Traceback" not in said
+
+
+async def test_a_wrong_secret_is_not_repeated(env: dict[str, str]) -> None:
+    code, said = await lockstock(env | {"LOCKSTOCK_SIGNING_KEYS": "canary"}, "serve")
+    assert code == 1
+    assert "LOCKSTOCK_SIGNING_KEYS" in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://nobody@127.0.0.1:1/none", "mysql://nobody@127.0.0.1/none", "no URL"]
+)
+@pytest.mark.parametrize("words", [("serve", "--port", "0"), ("audit",), ("db", "status")])
+async def test_a_database_that_is_not_there_is_told_in_words(
+    env: dict[str, str], words: tuple[str, ...], url: str
+) -> None:
+    told = env | {"LOCKSTOCK_DATABASE_URL": url, "LOCKSTOCK_SIGNING_KEYS": "k" * 32}
+    code, said = await lockstock(told, *words)
+    assert code == 1
+    assert "The database of LOCKSTOCK_DATABASE_URL cannot be reached" in said
+    assert "Traceback" not in said
+
+
+async def test_a_port_that_is_taken_is_told_in_words_and_starts_nothing(
+    env: dict[str, str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        for command in ("serve", "demo"):
+            code, said = await lockstock(env, command, "--port", port)
+            assert code == 1
+            assert f"port {port}: Address already in use" in said
+            assert "starting PostgreSQL" not in said
+            assert "Traceback" not in said
+    code, _ = await lockstock(env, "serve", "--port", "65536")
+    assert code == 2
+
+
+@asynccontextmanager
+async def heard(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A server of which one hears all that it says."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *SERVE),
+        env=env,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+async def test_told_to_stop_it_stops_and_says_nothing_bad(
+    env: dict[str, str], told: signal.Signals
+) -> None:
+    async with heard(env) as process:
+        assert process.stdout is not None
+        address = await _listening(process.stdout)
+        async with client_of(address) as client:
+            assert (await client.get("/readyz")).status_code == 200
+        process.send_signal(told)
+        out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in out
+
+
+async def test_a_second_ctrl_c_does_not_wait_for_requests_and_still_closes_all(
+    env: dict[str, str],
+) -> None:
+    async with heard(env | {"LOCKSTOCK_LOG_LEVEL": "info"}) as process:
+        assert process.stdout is not None
+        address = await _listening(process.stdout)
+        async with client_of(address) as client:
+            assert (await client.get("/readyz")).status_code == 200
+            process.send_signal(signal.SIGINT)
+            async for line in process.stdout:
+                if b"Shutting down" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"Application shutdown complete" in out
+    assert b"Traceback" not in out
+    assert b"destroyed" not in out
+
+
+async def _listening(said: asyncio.StreamReader) -> str:
+    async for line in said:
+        if line.decode().startswith(LISTENS):
+            return line.decode().removeprefix(LISTENS).strip()
+    raise AssertionError("it never listened")
+
+
+async def test_ctrl_c_while_it_loads_prints_no_traceback(tmp_path: Path) -> None:
+    # Half way through its imports, at the same place each time.
+    program = (
+        "import builtins, os, runpy, signal, sys; whole = builtins.__import__\n"
+        "def load(name, *rest, **more):\n"
+        "    if name == 'fastapi': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return whole(name, *rest, **more)\n"
+        "builtins.__import__ = load; sys.argv = ['lockstock', '--version']\n"
+        "runpy.run_module('lockstock', run_name='__main__')\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert said == b""
 
 
 async def test_a_database_of_ones_own_waits_for_its_migrations(
@@ -170,6 +286,9 @@ async def test_a_database_of_ones_own_waits_for_its_migrations(
             assert waiting.status_code == 503
             assert "lockstock db migrate" in waiting.json()["problems"][0]
             assert (await lockstock(told, "db", "status"))[0] == 1
+            code, said = await lockstock(told, "audit")
+            assert code == 1
+            assert "Run lockstock db migrate first" in said
             # Two at once wait for each other.
             done = await asyncio.gather(*(lockstock(told, "db", "migrate") for _ in range(2)))
             assert [code for code, _ in done] == [0, 0]

@@ -44,8 +44,17 @@ async def test_a_body_must_say_that_it_is_json(
     assert_problem(answer, 415, "unsupported_media_type")
 
 
-async def test_a_body_in_another_encoding_is_refused(client: httpx2.AsyncClient) -> None:
-    headers = {"Content-Type": "application/json; charset=utf-16"}
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json; charset=not-utf-8"},
+        JSON | {"Content-Encoding": "gzip"},
+    ],
+)
+async def test_a_body_in_another_encoding_is_refused(
+    client: httpx2.AsyncClient, headers: dict[str, str]
+) -> None:
     answer = await client.post(USERS, content=b"{}", headers=headers)
     assert_problem(answer, 415, "unsupported_media_type")
 
@@ -92,6 +101,12 @@ async def test_fields_are_named_where_they_are_wrong(
         ("limit=0", "limit"),
         ("limit=1000000000", "limit"),
         ("limit=1&limit=2", "limit"),
+        ("limit=1_0", "limit"),
+        ("limit=%2B5", "limit"),
+        ("limit=%205", "limit"),
+        ("limit=5.0", "limit"),
+        ("q=%FF", "query"),
+        ("q=%ED%A0%80", "query"),
         ("colour=red", "colour"),
         ("cursor=forged", "cursor"),
         ("in_stock=perhaps", "in_stock"),
@@ -111,6 +126,58 @@ async def test_what_is_no_id_names_nothing(client: httpx2.AsyncClient, register:
     for shop in ("1", "..%2F..", "%00", "00000000-0000-0000-0000-000000000000", "x" * 500):
         answer = await client.get(f"/v1/shops/{shop}/stock", headers=headers)
         assert_problem(answer, 404, "not_found")
+
+
+async def test_a_slash_too_many_leads_nowhere(client: httpx2.AsyncClient) -> None:
+    for path in ("/v1/shops/", "/v1/products/", "/docs/"):
+        assert_problem(await client.get(path, headers={"Host": "evil.example"}), 404, "not_found")
+
+
+async def test_a_call_without_a_body_takes_none(
+    client: httpx2.AsyncClient, register: Register, open_shop: OpenShop
+) -> None:
+    owner = await register()
+    shop = await open_shop(owner)
+    path = f"/v1/shops/{shop['id']}/warehouses/{shop['warehouses'][0]['id']}/activate"
+    for body in (b'{"name": "Cellar"}', b"[]", b"junk"):
+        answer = await client.post(path, content=body, headers=owner.headers)
+        found = assert_problem(answer, 422, "invalid_input")
+        assert [error["path"] for error in found["errors"]] == ["body"]
+    for body in (b"", b"{}"):
+        assert (await client.post(path, content=body, headers=owner.headers)).is_success
+
+
+async def test_who_hangs_up_is_no_bug(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def answer(message: Any) -> None:
+        raise AssertionError(f"nobody is there to be told {message}")
+
+    def bug(*_args: object, **_fields: object) -> None:
+        msg = "a client that hangs up is no bug"
+        raise AssertionError(msg)
+
+    monkeypatch.setattr(telemetry.ERRORS, "labels", bug)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": USERS,
+        "query_string": b"",
+        "headers": headers,
+    }
+    await app(scope, gone, answer)
+
+
+async def test_the_description_tells_errors_as_they_are(client: httpx2.AsyncClient) -> None:
+    schema = (await client.get("/openapi.json")).json()
+    for path in schema["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            assert "requestBody" not in operation or {"400", "413", "415", "422"} <= answers.keys()
+            errors = [one for status, one in answers.items() if status >= "400"]
+            assert all([*one["content"]] == ["application/problem+json"] for one in errors)
 
 
 async def test_headers_that_must_be_single_are(client: httpx2.AsyncClient) -> None:
@@ -196,8 +263,12 @@ async def test_metrics_count_by_route_and_never_by_id(
 ) -> None:
     shop = "01a20a21-e1ab-73cf-947d-0bec39ae7570"
     await client.get(f"/v1/shops/{shop}/stock", headers=(await register()).headers)
+    name = "/v1/me/identities/email/a%2Fb@example.com"
+    await client.delete(name, headers=(await register()).headers)
     shown = (await client.get("/metrics")).text
     assert 'route="/v1/shops/{shop}/stock"' in shown
+    assert 'route="/v1/me/identities/{kind}/{value}"' in shown
+    assert "b@example.com" not in shown
     assert shop not in shown
     assert 'lockstock_refusals_total{code="not_found"}' in shown
     assert 'lockstock_pool_connections{state="idle"}' in shown

@@ -1,5 +1,6 @@
 """The life of the embedded PostgreSQL: first start, restart, owners, deaths, takeovers."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -38,6 +39,11 @@ from tests.kernel.embedded_postgres_directories import (
 
 # The fixtures, which pytest finds here by their names.
 __all__ = ["data_dir", "directory", "served_once"]
+
+# Minutes of it, without a wait in which it would look for its server.
+LONG_COMPUTATION = """
+    SELECT count(*) FROM generate_series(1, 100000) AS a, generate_series(1, 100000) AS b
+"""
 
 NOT_BY_ITSELF = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux ends a child together with its parent"
@@ -185,17 +191,30 @@ async def test_a_server_that_outlived_its_owner_makes_way(data_dir: Path) -> Non
             assert "first" in await kept(postgres)
 
 
+async def connect_at_last(socket_dir: Path) -> asyncpg.Connection:
+    """Connect to a server that may still be starting."""
+    while True:
+        try:
+            return await asyncpg.connect(host=str(socket_dir), user="postgres", database="postgres")
+        except (asyncpg.CannotConnectNowError, OSError):
+            await asyncio.sleep(0.05)
+
+
 async def test_backends_whose_server_was_killed_make_way(data_dir: Path) -> None:
+    """One in a long computation does not see that its server is gone, and holds its memory."""
     with forsaken_server(data_dir) as forsaken:
-        # Stopped ones do not see that their server is gone, as one in a long computation would not.
-        backends = psutil.Process(forsaken.pid).children()
-        for backend in backends:
-            backend.suspend()
+        connection = await connect_at_last(data_dir / "postgres-socket")
+        backend = psutil.Process(connection.get_server_pid())
+        computing = asyncio.create_task(connection.execute(LONG_COMPUTATION))
+        await asyncio.to_thread(eventually, lambda: backend.cpu_times().user >= 0.2)
         forsaken.kill()
         forsaken.wait()
-        assert any(backend.is_running() for backend in backends)
+        assert backend.is_running()
         async with running(data_dir) as postgres:
             assert "first" in await kept(postgres)
+            assert not backend.is_running()
+        await asyncio.gather(computing, return_exceptions=True)
+        connection.terminate()
 
 
 async def test_an_attached_process_takes_over_from_a_killed_owner(data_dir: Path) -> None:

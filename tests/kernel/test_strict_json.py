@@ -71,6 +71,27 @@ def test_what_readers_disagree_about_is_refused(body: bytes) -> None:
         decode(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"lines": [{"quantity": NaN}]}', "lines.0.quantity"),
+        (b'{"lines": [1, -Infinity]}', "lines.1"),
+        (b'{"a": {"b": 1e400}}', "a.b"),
+        (b'{"a": 9223372036854775808}', "a"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "a"),
+        (b'{"a": [{"b": 1, "b": 1}]}', "a.0"),
+        (b'{"a": "\\u0000"}', "a"),
+        (b'{"a": {"\\u0000": 1}}', "a"),
+        (b'{"a": "\\ud800"}', "a"),
+        (b"NaN", "body"),
+    ],
+)
+def test_what_is_refused_is_named(body: bytes, path: str) -> None:
+    with pytest.raises(MalformedBody) as refusal:
+        decode(body)
+    assert [error["path"] for error in refusal.value.fields["errors"]] == [path]
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(body: bytes) -> None:
     with contextlib.suppress(MalformedBody):

@@ -19,7 +19,8 @@ from lockstock.kernel.errors import InvalidInput, Unauthenticated
 from lockstock.kernel.ids import derived_id, new_id
 from lockstock.kernel.money import Currency, Money, minor_from_text, text_of
 from lockstock.kernel.nouns import Name, Quantity
-from lockstock.kernel.paging import Cursors
+from lockstock.kernel.paging import LONGEST_CURSOR, Cursors
+from lockstock.kernel.text import sort_key
 
 KEY = "a key of at least thirty-two characters"
 ACTOR = Actor(user_id=UUID(int=1), session_id=UUID(int=2), is_admin=False)
@@ -74,7 +75,23 @@ def test_a_quantity_is_a_positive_whole_number(value: object) -> None:
         TypeAdapter(Quantity).validate_python(value, strict=True)
 
 
-@pytest.mark.parametrize("value", ["", "   ", "\u202eevil", "a\x1bb", "x" * 201])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "   ",
+        "\u00a0\u3000",
+        "\u200b\u200b",
+        "\ufeff",
+        "\u3164",
+        "\u202eevil",
+        "\u2066evil",
+        "a\u2028b",
+        "a\x1bb",
+        "x" * 201,
+        "\u0344" * 200,
+    ],
+)
 def test_a_name_has_something_to_read(value: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Name).validate_python(value)
@@ -95,6 +112,11 @@ def test_a_cursor_is_read_back(values: list[int | str]) -> None:
 def test_no_text_is_a_cursor(text: str) -> None:
     with pytest.raises(InvalidInput):
         Cursors(KEY).read("list", text)
+
+
+def test_a_cursor_of_the_longest_name_is_short_enough_to_be_sent() -> None:
+    key = [sort_key("\U0001f600" * 200), str(new_id())]
+    assert len(Cursors(KEY).write("list", key)) <= LONGEST_CURSOR
 
 
 def test_a_cursor_is_of_one_list_and_one_server() -> None:
@@ -178,3 +200,24 @@ def test_secrets_never_reach_a_log_line() -> None:
     line = json.loads(written.getvalue())
     assert "canary" not in written.getvalue()
     assert line["user"] == "ann"
+
+
+def test_a_traceback_for_people_shows_no_local_variables() -> None:
+    telemetry.configure_logs("info", "pretty")
+    try:
+        written = io.StringIO()
+        handler = logging.getLogger().handlers[0]
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(written)
+        fail_with_a_secret("canary")
+    finally:
+        telemetry.configure_logs("warning", "json")
+    assert "ZeroDivisionError" in written.getvalue()
+    assert "canary" not in written.getvalue()
+
+
+def fail_with_a_secret(password: str) -> None:
+    try:
+        assert len(password) / 0
+    except ZeroDivisionError:
+        telemetry.log().exception("bug")

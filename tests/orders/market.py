@@ -15,7 +15,9 @@ from lockstock.orders import rules
 from lockstock.orders.contract import Answered, Asked, Cancel, NewOrder, Order, PlaceAsk
 from lockstock.orders.payments.contract import EventKind, NewPayment, Payment, Refund
 from lockstock.orders.payments.refunds.service import RefundsService
-from lockstock.orders.payments.sandbox import Sandbox, SandboxAsk, event_for
+from lockstock.orders.payments.sandbox.adapter import Sandbox
+from lockstock.orders.payments.sandbox.contract import SandboxAsk
+from lockstock.orders.payments.sandbox.signing import event_for
 from lockstock.orders.payments.service import PaymentsService
 from lockstock.orders.returns.service import ReturnsService
 from lockstock.orders.service import OrdersService
@@ -60,7 +62,7 @@ class Market:
         self.shipping = ShippingService(self.database)
         self.shops = ShopsService(self.database, self.warehouses, 900, _everybody)
         self.products = ProductsService(self.database, self.stock, cursors)
-        self.sandbox = Sandbox([KEY], "http://testserver")
+        self.sandbox = Sandbox(self.database, [KEY], "http://testserver")
         providers = {"sandbox": self.sandbox}
         self.orders = OrdersService(self.database, self.shops, self.products, self.reservations)
         self.payments = PaymentsService(self.database, self.shops, self.reservations, providers)
@@ -184,6 +186,8 @@ class Market:
                 ("shipments", "next_try_at"),
                 ("returns", "next_try_at"),
                 ("orders", "stock_check_at"),
+                ("payments", "close_at"),
+                ("payments", "look_up_at"),
             ):
                 await connection.execute(
                     f"UPDATE orders.{table} SET {column} = statement_timestamp() - interval '1 s'"  # noqa: S608

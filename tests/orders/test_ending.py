@@ -116,6 +116,38 @@ async def test_open_attempts_of_an_ended_order_are_closed(market: Market) -> Non
     assert (await market.payment(payment)).status == "cancelled"
 
 
+PAST_DEADLINE = (
+    "UPDATE orders.orders SET expires_at = created_at",
+    "UPDATE warehouses.reservations SET expires_at = created_at",
+    (
+        "UPDATE warehouses.allocations a SET expires_at = r.expires_at"
+        " FROM warehouses.reservations r WHERE r.order_id = a.order_id"
+    ),
+)
+# What cannot be: the hold is not counted, so ending it breaks a promise of the table.
+SPOIL = "UPDATE warehouses.stock SET held = 0 WHERE shop_id = $1"
+MEND = "UPDATE warehouses.stock SET held = 1 WHERE shop_id = $1"
+
+
+async def test_a_shop_whose_holds_cannot_be_ended_keeps_no_other_shop_waiting(
+    market: Market,
+) -> None:
+    """Of several shops that are due the one with the oldest deadline is swept first."""
+    other = await Market(market.database).open()
+    stuck, order = await market.place(), await other.place()
+    await market.fetch(SPOIL, market.shop.id)
+    for statement in PAST_DEADLINE:
+        await market.fetch(statement)
+    assert await market.orders.sweep(500) == 1
+    assert (await other.transitions(order), await market.transitions(stuck)) == (["expired"], [])
+    second = await other.place()
+    for statement in PAST_DEADLINE:
+        await market.fetch(statement)
+    assert await market.reservations.sweep(500) == second.lines[0].quantity
+    assert await other.counts() == (10, 0, 0)
+    await market.fetch(MEND, market.shop.id)
+
+
 @pytest.mark.races
 async def test_paying_and_cancelling_at_once_never_lose_money_or_stock(market: Market) -> None:
     """Whoever wins, in whichever order the steps meet."""

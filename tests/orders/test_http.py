@@ -10,7 +10,8 @@ import pytest
 from lockstock.app import Services
 from lockstock.audit.service import audit, report
 from lockstock.kernel.ids import new_id
-from lockstock.orders.payments.sandbox import Sandbox, SandboxAsk, event_for
+from lockstock.orders.payments.sandbox.contract import SandboxAsk
+from lockstock.orders.payments.sandbox.signing import Signer, event_for
 from tests.conftest import SIGNING_KEY, OpenShop, Register, User
 
 pytestmark = pytest.mark.journeys
@@ -324,7 +325,7 @@ async def test_webhooks_are_taken_signed_and_refused_otherwise(counter: Counter)
     order = await counter.place()
     payment = await counter.services.payments.find((await counter.start(order))["id"])
     event = event_for(payment, "captured", SandboxAsk())
-    headers, body = Sandbox([SIGNING_KEY], "").sign(event)
+    headers, body = Signer([SIGNING_KEY]).sign(event)
     hook = "/v1/webhooks/sandbox"
     client = counter.client
     refused(await client.post(hook, content=body), 400, "bad_signature")

@@ -15,7 +15,8 @@ from lockstock.orders.payments.contract import (
     NotPayable,
     Payment,
 )
-from lockstock.orders.payments.sandbox import Sandbox, SandboxAsk, event_for
+from lockstock.orders.payments.sandbox.contract import SandboxAsk, SandboxEvent
+from lockstock.orders.payments.sandbox.signing import Signer, event_for
 from lockstock.warehouses.reservations.contract import ReservationExpired
 from tests.orders.market import KEY, PRICE_MINOR, Market
 
@@ -229,7 +230,7 @@ async def test_an_event_that_nobody_signed_is_refused(
 ) -> None:
     payment = await market.start(await market.place())
     headers, body = market.sandbox.sign(event_for(payment, "captured", SandboxAsk()))
-    forged, _ = Sandbox([KEY[::-1]], "").sign(event_for(payment, "captured", SandboxAsk()))
+    forged, _ = Signer([KEY[::-1]]).sign(event_for(payment, "captured", SandboxAsk()))
     for bad_headers, bad_body in (
         ({}, body),
         (headers | {"webhook-signature": "v1,AAAA"}, body),
@@ -252,8 +253,19 @@ async def test_an_event_that_nobody_signed_is_refused(
 async def test_an_event_signed_with_an_older_key_is_taken(market: Market) -> None:
     old, new = KEY, KEY[::-1]
     payment = await market.start(await market.place())
-    headers, body = Sandbox([old], "").sign(event_for(payment, "captured", SandboxAsk()))
-    assert Sandbox([new, old], "").verify(headers, body).payment_id == payment.id
+    headers, body = Signer([old]).sign(event_for(payment, "captured", SandboxAsk()))
+    assert Signer([new, old]).verify(headers, body).payment_id == payment.id
+
+
+async def test_a_signed_event_of_another_shape_is_refused_and_named() -> None:
+    signer = Signer([KEY])
+    fields: dict[str, Any] = {"event_id": "e1", "kind": "stolen", "amount_minor": -1}
+    event = SandboxEvent.model_construct(**fields)
+    headers, body = signer.sign(event)
+    with pytest.raises(InvalidInput) as refusal:
+        signer.verify(headers, body)
+    paths = {error["path"] for error in refusal.value.fields["errors"]}
+    assert {"kind", "amount_minor", "shop_id"} <= paths
 
 
 async def test_another_provider_under_the_same_key_is_refused(market: Market) -> None:

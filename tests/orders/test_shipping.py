@@ -4,6 +4,7 @@ import pytest
 
 from lockstock.kernel.errors import IdempotencyKeyReused
 from lockstock.kernel.ids import new_id
+from lockstock.kernel.nouns import MOST_UNITS
 from lockstock.orders.contract import Order
 from lockstock.orders.payments.contract import NewRefund
 from lockstock.orders.returns.contract import NewReturn, NotReturnable, Return
@@ -14,6 +15,7 @@ from lockstock.orders.shipments.contract import (
     ShipmentList,
 )
 from lockstock.warehouses.contract import Line, NoSuchWarehouse
+from lockstock.warehouses.stock.contract import TooManyUnits
 from tests.orders.market import PRICE_MINOR, Market
 
 
@@ -53,6 +55,16 @@ async def test_an_order_ships_in_parts(market: Market) -> None:
     assert await market.transitions(order) == ["paid", "partly_shipped", "shipped"]
     with pytest.raises(NotShippable):
         await ship(market, order)
+
+
+async def test_what_no_longer_fits_does_not_come_back(market: Market) -> None:
+    order = await market.paid(3)
+    await ship(market, order)
+    await market.receive(MOST_UNITS - 7)
+    with pytest.raises(TooManyUnits):
+        await take_back(market, order, 1)
+    assert await market.returns.list_returns(market.shop.id, order.id) == []
+    assert await market.counts() == (MOST_UNITS, 0, 0)
 
 
 async def test_each_warehouse_sends_its_own_parcel(market: Market) -> None:

@@ -50,8 +50,8 @@ def without_the_lock_on_warehouses(monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """Look at the active flag without holding it."""
     with monkeypatch.context() as patch:
         text = reservations.ACTIVE_WAREHOUSES
-        assert "FOR SHARE" in text
-        patch.setattr(reservations, "ACTIVE_WAREHOUSES", text.replace("FOR SHARE", ""))
+        assert "FOR KEY SHARE" in text
+        patch.setattr(reservations, "ACTIVE_WAREHOUSES", text.replace("FOR KEY SHARE", ""))
         yield
 
 

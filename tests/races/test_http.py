@@ -22,6 +22,8 @@ from tests.servers import SERVE, SIGNING_KEY, environment, servers
 
 pytestmark = pytest.mark.races
 
+# A broken variant is given this many rounds to show its fault.
+ROUNDS = 10
 BROKEN = ("-m", "tests.races.broken_serve", "serve", "--port", "0")
 TOKENS = AccessTokens([SIGNING_KEY], 900)
 
@@ -120,8 +122,11 @@ async def test_without_row_locks_500_buyers_buy_more_than_there_is(
     await broken.drop_checks(database)
     env = environment(database_url) | {"LOCKSTOCK_BROKEN": "row locks"}
     async with servers(2, env, BROKEN) as addresses, clients_of(addresses) as clients:
-        market = await open_market(clients, 50)
-        assert (await five_hundred_buyers(market))[201] > 50
+        for _ in range(ROUNDS):
+            sold = (await five_hundred_buyers(await open_market(clients, 50)))[201]
+            if sold > 50:
+                break
+        assert sold > 50
     assert not (await audit(database)).holds
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from lockstock.audit.service import audit, report
 from lockstock.kernel import telemetry
-from lockstock.kernel.database import Database, Limits
+from lockstock.kernel.database import Connection, Database, Limits
 from lockstock.kernel.errors import Refusal
 from lockstock.warehouses.contract import Line, Warehouse
+from lockstock.warehouses.reservations import store as reservations
 from lockstock.warehouses.reservations.contract import OutOfStock, Reservation, Reserve
 from lockstock.warehouses.stock.contract import (
     Adjust,
@@ -238,6 +239,43 @@ async def test_nothing_is_taken_from_a_warehouse_once_it_is_off(depot: Depot) ->
         then, after = await switching_off_during_checkout(depot)
         assert after == then
     await assert_sound(depot)
+
+
+async def look_one_after_the_other(depot: Depot, warehouse: Warehouse) -> None:
+    """Let buyer after buyer look at the warehouses, each before the last one is done, until off."""
+    looked: asyncio.Queue[bool] = asyncio.Queue()
+    earlier: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
+    is_on = True
+    while is_on:
+        done = asyncio.Event()
+
+        async def buyer(connection: Connection, done: asyncio.Event = done) -> None:
+            found = await reservations.active_warehouses(connection, depot.shop_id)
+            looked.put_nowait(warehouse.id in {one.id for one in found})
+            await done.wait()
+
+        buying = asyncio.create_task(depot.database.transaction(buyer))
+        earlier.append((done, buying))
+        is_on = await looked.get()
+        for before, task in earlier[: -1 if is_on else None]:
+            before.set()
+            await task
+        earlier = earlier[-1:]
+
+
+async def test_an_unbroken_row_of_buyers_cannot_keep_a_warehouse_from_being_switched_off(
+    depot: Depot, database_url: str
+) -> None:
+    """A lock that buyers share among them, and that the switch must have alone, is never free."""
+    north, _ = await depot.open("north", "south")
+    office = await Database.open(database_url, Limits(statement_timeout_seconds=5))
+    looking = asyncio.create_task(look_one_after_the_other(depot, north))
+    try:
+        await Depot(office, depot.shop_id).switch_off(north)
+        await looking
+    finally:
+        looking.cancel()
+        await office.close()
 
 
 async def test_without_the_lock_on_the_flag_stock_is_taken_after_it_is_off(

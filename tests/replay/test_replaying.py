@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from lockstock.audit.service import audit, report
 from lockstock.client.api import Client
 from lockstock.kernel.database import Database
-from lockstock.replay.cli import add_to
+from lockstock.replay.cli import Audited, add_to
 from lockstock.replay.floor import CLOSED, MOVED, NOTHING_TO_MOVE, REOPENED, Pace
 from lockstock.replay.runs import Options, Ran, Telling, read_script, run_replay
 from lockstock.replay.summary import (
@@ -116,8 +116,8 @@ async def test_two_replays_do_not_meet(api: Client, database: Database) -> None:
 async def test_the_command_ends_as_its_audit_does(database_url: str, audited: bool) -> None:
     """Exit code 0 where all is accounted for and the audit holds, else 1."""
 
-    async def audit_of_it() -> bool:
-        return audited
+    async def audit_of_it() -> Audited:
+        return Audited(audited, ["what the audit says"])
 
     cli = typer.Typer()
     cli.callback()(lambda: None)
@@ -126,7 +126,9 @@ async def test_the_command_ends_as_its_audit_does(database_url: str, audited: bo
     words = ["replay", str(SAMPLE), "--limit", "12", "--json"]
     result = await asyncio.to_thread(CliRunner(env=env).invoke, cli, words)
     assert result.exit_code == (0 if audited else 1), result.output
-    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    # All of stdout is one JSON value.
+    found: dict[str, Any] = json.loads(result.stdout)
+    assert found["audit_holds"] is audited
     assert sum(found["outcomes"].values()) == found["invoices"] == 12
     assert sum(found["row_outcomes"].values()) == found["rows"]
     assert found["problems"] == []

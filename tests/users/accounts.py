@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from lockstock.kernel.access import AccessTokens, Gate, Role
 from lockstock.kernel.database import Connection, Database
 from lockstock.kernel.http import Edge, install_errors
+from lockstock.kernel.paging import Cursors
+from lockstock.users.contract import Letter
 from lockstock.users.routes import router
 from lockstock.users.rules import Identifier, UserLimits
 from lockstock.users.service import UsersService
@@ -42,14 +44,19 @@ class Inbox:
 
     letters: list[tuple[Identifier, str]] = field(default_factory=list)
     broken: bool = False
+    kinds: frozenset[str] = frozenset({"email", "phone"})
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def send(self, identity: Identifier, text: str) -> None:
+    def reaches(self, kind: str) -> bool:
+        """Everybody, unless told otherwise."""
+        return kind in self.kinds
+
+    async def send(self, identity: Identifier, letter: Letter) -> None:
         """Keep it."""
         if self.broken:
             raise ConnectionRefusedError
         async with self._arrived:
-            self.letters.append((identity, text))
+            self.letters.append((identity, letter.text))
             self._arrived.notify_all()
 
     async def code(self, value: str, number: int = 1) -> str:
@@ -128,6 +135,7 @@ async def house(database: Database, **limits: Any) -> AsyncIterator[House]:
     users = UsersService(database, tokens, inbox, replace(LIMITS, **limits))
     app = FastAPI()
     app.state.users = users
+    app.state.cursors = Cursors(KEY)
     app.state.gate = Gate(tokens, _no_role)
     app.include_router(router)
     install_errors(app)

@@ -11,7 +11,7 @@ import structlog
 from lockstock.kernel.database import Database
 from lockstock.users.codes import rules
 from lockstock.users.rules import Identifier
-from lockstock.users.sender import ConsoleSender
+from lockstock.users.senders.console import ConsoleSender
 from tests.users.accounts import House, at_once, bearer, house
 
 EMAIL = "ann@example.com"
@@ -221,7 +221,7 @@ async def test_no_transaction_is_open_and_nobody_waits_while_a_code_is_sent(
 
 async def test_the_console_sender_writes_the_code_for_the_developer() -> None:
     with structlog.testing.capture_logs() as lines:
-        await ConsoleSender().send(Identifier("email", EMAIL), rules.message("012345", 90))
+        await ConsoleSender().send(Identifier("email", EMAIL), rules.letter("login", "012345", 90))
     [line] = lines
     assert (line["event"], line["to"]) == ("one_time_code", EMAIL)
     assert line["message"].startswith("012345 is your Lockstock code. It is good once, for 1 min")

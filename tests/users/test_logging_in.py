@@ -9,8 +9,8 @@ import pytest
 
 from lockstock.kernel.database import Database
 from lockstock.kernel.errors import Unavailable
-from lockstock.users import passwords
-from lockstock.users.passwords import Passwords
+from lockstock.users import hashing
+from lockstock.users.hashing import Passwords
 from tests.users.accounts import LIMITS, PASSWORD, House, bearer, house
 
 EMAIL = "ann@example.com"
@@ -128,7 +128,7 @@ async def test_many_logins_of_one_person_at_once_all_succeed(home: House) -> Non
 
 
 async def test_who_comes_when_too_many_wait_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "MOST_WAITING", 3)
+    monkeypatch.setattr(hashing, "MOST_WAITING", 3)
     vault = Passwords(LIMITS)
     held = threading.Event()
     monkeypatch.setattr(vault, "_is_right", lambda *_: held.wait(10))

@@ -17,11 +17,16 @@ from lockstock.warehouses.stock.contract import (
     CountChanged,
     Counted,
     CountStock,
+    MovementList,
     Receive,
     StockList,
     TooManyUnits,
 )
-from lockstock.warehouses.transfers.contract import NewTransfer, NotEnoughToMove
+from lockstock.warehouses.transfers.contract import (
+    NewTransfer,
+    NotEnoughToMove,
+    TransferList,
+)
 from tests.warehouses.depot import Depot, cause, variant
 
 
@@ -128,11 +133,12 @@ async def test_a_transfer_moves_units_once_and_loses_none(depot: Depot) -> None:
     await depot.receive(north, tea=5)
     await depot.switch_off(north)
     ask, own = moving(north, south, "tea", 3), cause()
-    first = await depot.transfers.transfer(depot.shop_id, ask, own)
-    assert await depot.transfers.transfer(depot.shop_id, ask, own) == first
+    first = (await depot.transfers.transfer(depot.shop_id, ask, own)).transfer
+    again = await depot.transfers.transfer(depot.shop_id, ask, own)
+    assert (again.transfer, again.replayed) == (first, True)
     assert (await depot.row(north, "tea")).on_hand == 2
     assert (await depot.row(south, "tea")).available == 3
-    page = await depot.transfers.list_transfers(depot.shop_id, None, 50)
+    page = await depot.transfers.list_transfers(depot.shop_id, TransferList())
     assert page.items == [first]
 
 
@@ -154,7 +160,7 @@ async def test_the_ledger_tells_every_change_newest_first(depot: Depot) -> None:
     await depot.transfers.transfer(depot.shop_id, moving(north, south, "tea", 2), cause())
     seen, cursor = [], None
     while True:
-        page = await depot.stock.movements(depot.shop_id, StockList(cursor=cursor, limit=1))
+        page = await depot.stock.movements(depot.shop_id, MovementList(cursor=cursor, limit=1))
         seen += page.items
         cursor = page.next
         if cursor is None:

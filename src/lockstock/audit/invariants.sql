@@ -29,15 +29,23 @@ FROM (
 ) AS l
 WHERE balance <> balance_before + delta OR balance < 0;
 
--- I2b held and committed are the sums of the open allocations
-SELECT s.shop_id, s.variant_id, s.warehouse_id, s.held, a.held AS allocated_held, s.committed,
-    a.committed AS allocated_committed
+-- I2b held and committed are the sums of the open allocations and of what is ready for transfer
+SELECT s.shop_id, s.variant_id, s.warehouse_id, s.held, a.held AS promised_held, s.committed,
+    a.committed AS promised_committed
 FROM warehouses.stock AS s
 FULL JOIN (
-    SELECT shop_id, variant_id, warehouse_id,
-        coalesce(sum(quantity) FILTER (WHERE status = 'held'), 0) AS held,
-        coalesce(sum(quantity - shipped) FILTER (WHERE status = 'committed'), 0) AS committed
-    FROM warehouses.allocations
+    SELECT shop_id, variant_id, warehouse_id, sum(held) AS held, sum(committed) AS committed
+    FROM (
+        SELECT shop_id, variant_id, warehouse_id,
+            CASE WHEN status = 'held' THEN quantity ELSE 0 END AS held,
+            CASE WHEN status = 'committed' THEN quantity - shipped ELSE 0 END AS committed
+        FROM warehouses.allocations
+        UNION ALL
+        SELECT l.shop_id, l.variant_id, t.from_warehouse_id, 0, l.quantity
+        FROM warehouses.transfer_lines AS l
+        JOIN warehouses.transfers AS t ON t.shop_id = l.shop_id AND t.id = l.transfer_id
+        WHERE t.status = 'ready'
+    ) AS promise
     GROUP BY shop_id, variant_id, warehouse_id
 ) AS a USING (shop_id, variant_id, warehouse_id)
 WHERE s.held IS DISTINCT FROM coalesce(a.held, 0)
@@ -55,15 +63,18 @@ FULL JOIN (
 WHERE s.sequence IS DISTINCT FROM coalesce(l.lines, 0)
     OR (l.lines IS NOT NULL AND (l.first <> 1 OR l.last <> l.lines));
 
--- I4 units are conserved: received + returned + adjusted = on hand + shipped, over all warehouses
-SELECT shop_id, variant_id, m.came_in, s.on_hand, m.shipped, m.transferred
+-- I4 units are conserved: what came in is on hand, shipped, in transit, damaged or lost on the way
+SELECT shop_id, variant_id, m.came_in, s.on_hand, m.shipped, t.in_transit, t.damaged, t.lost,
+    m.transferred
 FROM (
     SELECT shop_id, variant_id,
-        coalesce(sum(delta) FILTER (WHERE kind IN ('receive', 'return', 'adjust', 'count')), 0)
-            AS came_in,
+        coalesce(sum(delta) FILTER (WHERE kind IN (
+            'receive', 'return', 'adjust', 'count', 'write_off', 'damage'
+        )), 0) AS came_in,
         coalesce(-sum(delta) FILTER (WHERE kind = 'ship'), 0) AS shipped,
-        coalesce(sum(delta) FILTER (WHERE kind IN ('transfer_in', 'transfer_out')), 0)
-            AS transferred
+        coalesce(sum(delta) FILTER (WHERE kind IN (
+            'transfer_out', 'transfer_in', 'transfer_return'
+        )), 0) AS transferred
     FROM warehouses.movements
     GROUP BY shop_id, variant_id
 ) AS m
@@ -72,8 +83,17 @@ FULL JOIN (
     FROM warehouses.stock
     GROUP BY shop_id, variant_id
 ) AS s USING (shop_id, variant_id)
-WHERE coalesce(m.transferred, 0) <> 0
-    OR coalesce(m.came_in, 0) <> coalesce(s.on_hand, 0) + coalesce(m.shipped, 0);
+FULL JOIN (
+    SELECT shop_id, variant_id, sum(dispatched - received - damaged - returned - lost)
+            AS in_transit,
+        sum(damaged) AS damaged, sum(lost) AS lost
+    FROM warehouses.transfer_lines
+    GROUP BY shop_id, variant_id
+) AS t USING (shop_id, variant_id)
+WHERE coalesce(m.came_in, 0) <> coalesce(s.on_hand, 0) + coalesce(m.shipped, 0)
+        + coalesce(t.in_transit, 0) + coalesce(t.damaged, 0) + coalesce(t.lost, 0)
+    OR -coalesce(m.transferred, 0)
+        <> coalesce(t.in_transit, 0) + coalesce(t.damaged, 0) + coalesce(t.lost, 0);
 
 -- I4a what the ledger says was shipped and returned is what orders were shipped and returned
 SELECT shop_id, variant_id, m.shipped, a.shipped AS shipped_of_orders, m.returned,
@@ -114,8 +134,9 @@ HAVING count(*) > 1;
 SELECT shop_id, variant_id, m.came_in, m.shipped, s.committed
 FROM (
     SELECT shop_id, variant_id,
-        coalesce(sum(delta) FILTER (WHERE kind IN ('receive', 'return', 'adjust', 'count')), 0)
-            AS came_in,
+        coalesce(sum(delta) FILTER (WHERE kind IN (
+            'receive', 'return', 'adjust', 'count', 'write_off', 'damage'
+        )), 0) AS came_in,
         coalesce(-sum(delta) FILTER (WHERE kind = 'ship'), 0) AS shipped
     FROM warehouses.movements
     GROUP BY shop_id, variant_id
@@ -224,23 +245,66 @@ WHERE (t.sequence IS NULL AND o.status <> 'awaiting_payment')
         ('shipped', 'completed')
     );
 
--- I17 a transfer moves what it says, and nothing appears or vanishes on the way
-SELECT t.shop_id, t.id AS transfer_id, t.status, l.variant_id, l.quantity, m.gone, m.come
-FROM warehouses.transfers AS t
-CROSS JOIN LATERAL (
-    SELECT (line ->> 'variant_id')::uuid AS variant_id, sum((line ->> 'quantity')::bigint) AS quantity
-    FROM jsonb_array_elements(t.lines) AS line
-    GROUP BY 1
+-- I17 of each line dispatched = received + damaged + returned + lost + outstanding, as the ledger says
+SELECT l.shop_id, l.transfer_id, t.status, l.variant_id, l.quantity, l.dispatched, m.gone,
+    l.received, m.come, l.returned, m.back, l.damaged, l.lost
+FROM (
+    SELECT shop_id, transfer_id, variant_id, quantity, dispatched, received, damaged, returned,
+        lost, dispatched - received - damaged - returned - lost AS outstanding
+    FROM warehouses.transfer_lines
 ) AS l
-LEFT JOIN (
+LEFT JOIN warehouses.transfers AS t ON t.shop_id = l.shop_id AND t.id = l.transfer_id
+FULL JOIN (
     SELECT shop_id, cause_id, variant_id,
-        -sum(delta) FILTER (WHERE kind = 'transfer_out') AS gone,
-        sum(delta) FILTER (WHERE kind = 'transfer_in') AS come
+        coalesce(-sum(delta) FILTER (WHERE kind = 'transfer_out'), 0) AS gone,
+        coalesce(sum(delta) FILTER (WHERE kind = 'transfer_in'), 0) AS come,
+        coalesce(sum(delta) FILTER (WHERE kind = 'transfer_return'), 0) AS back
     FROM warehouses.movements
-    WHERE kind IN ('transfer_out', 'transfer_in')
+    WHERE kind IN ('transfer_out', 'transfer_in', 'transfer_return')
     GROUP BY shop_id, cause_id, variant_id
-) AS m ON m.shop_id = t.shop_id AND m.cause_id = t.id AND m.variant_id = l.variant_id
-WHERE l.quantity IS DISTINCT FROM m.gone OR l.quantity IS DISTINCT FROM m.come;
+) AS m ON m.shop_id = l.shop_id AND m.cause_id = l.transfer_id AND m.variant_id = l.variant_id
+WHERE t.id IS NULL OR l.outstanding < 0
+    OR l.dispatched <> CASE WHEN t.status IN ('draft', 'ready', 'cancelled') THEN 0
+        ELSE l.quantity END
+    OR l.dispatched <> coalesce(m.gone, 0) OR l.received <> coalesce(m.come, 0)
+    OR l.returned <> coalesce(m.back, 0)
+    OR (t.status IN ('received', 'closed_short') AND l.outstanding <> 0);
+
+-- I17a incoming is what is outstanding of the transfers on their way there
+SELECT shop_id, variant_id, warehouse_id, s.incoming, o.outstanding
+FROM warehouses.stock AS s
+FULL JOIN (
+    SELECT l.shop_id, l.variant_id, t.to_warehouse_id AS warehouse_id,
+        sum(l.dispatched - l.received - l.damaged - l.returned - l.lost) AS outstanding
+    FROM warehouses.transfer_lines AS l
+    JOIN warehouses.transfers AS t ON t.shop_id = l.shop_id AND t.id = l.transfer_id
+    GROUP BY l.shop_id, l.variant_id, t.to_warehouse_id
+) AS o USING (shop_id, variant_id, warehouse_id)
+WHERE coalesce(s.incoming, 0) <> coalesce(o.outstanding, 0);
+
+-- I17b a transfer has only taken the listed steps, in order, to where it is, and has ended once
+SELECT t.shop_id, t.id AS transfer_id, t.status, h.sequence, h.step, h.from_status, h.to_status
+FROM warehouses.transfers AS t
+LEFT JOIN (
+    SELECT shop_id, transfer_id, sequence, step, from_status, to_status,
+        lag(to_status) OVER w AS status_before, row_number() OVER w AS place,
+        lead(sequence) OVER w IS NULL AS is_last
+    FROM warehouses.transfer_steps
+    WINDOW w AS (PARTITION BY shop_id, transfer_id ORDER BY sequence)
+) AS h ON h.shop_id = t.shop_id AND h.transfer_id = t.id
+WHERE h.sequence IS NULL OR h.sequence <> h.place
+    OR h.from_status IS DISTINCT FROM h.status_before
+    OR (h.is_last AND h.to_status <> t.status)
+    OR (h.step, coalesce(h.from_status, ''), h.to_status) NOT IN (
+        ('create', '', 'draft'), ('immediate', '', 'received'), ('change', 'draft', 'draft'),
+        ('change', 'ready', 'ready'), ('change', 'in_transit', 'in_transit'),
+        ('change', 'partly_received', 'partly_received'), ('ready', 'draft', 'ready'),
+        ('dispatch', 'ready', 'in_transit'), ('receive', 'in_transit', 'partly_received'),
+        ('receive', 'in_transit', 'received'), ('receive', 'partly_received', 'partly_received'),
+        ('receive', 'partly_received', 'received'), ('cancel', 'draft', 'cancelled'),
+        ('cancel', 'ready', 'cancelled'), ('close', 'in_transit', 'closed_short'),
+        ('close', 'partly_received', 'closed_short')
+    );
 
 -- I18 stock and promises are of a warehouse of their own shop
 SELECT s.shop_id, s.variant_id, s.warehouse_id

@@ -92,6 +92,7 @@ class Variant(TypedDict):
     sku: str
     price: Money
     available: int
+    attributes: dict[str, str]
 
 
 class Product(TypedDict):
@@ -100,6 +101,8 @@ class Product(TypedDict):
     id: str
     shop_id: str
     name: str
+    description: str | None
+    published: bool
     available: int
     variants: list[Variant]
 
@@ -113,6 +116,39 @@ class StockRow(TypedDict):
     held: int
     committed: int
     available: int
+    incoming: int
+
+
+class PastStockRow(TypedDict):
+    """What was on hand of one variant in one warehouse at a past moment, in units."""
+
+    warehouse_id: str
+    variant_id: str
+    on_hand: int
+    as_of: str
+
+
+class Movement(TypedDict):
+    """One line of the ledger: a change of `on_hand`, and what it was after."""
+
+    warehouse_id: str
+    variant_id: str
+    sequence: int
+    delta: int
+    balance: int
+    kind: str
+    reason: str | None
+    occurred_at: str
+
+
+class FoundVariant(TypedDict):
+    """A variant, and the name of its product."""
+
+    variant_id: str
+    product_id: str
+    sku: str
+    name: str
+    price: Money
 
 
 class Transfer(TypedDict):

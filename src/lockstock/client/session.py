@@ -1,15 +1,18 @@
 """The calls of somebody who has logged in."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
 from lockstock.client.answers import (
+    FoundVariant,
     Items,
+    Movement,
     NewShop,
     Order,
     OrderId,
     Page,
+    PastStockRow,
     Payment,
     Product,
     Refund,
@@ -109,6 +112,16 @@ class Session:
         async for product in pages:
             yield cast("Product", product)
 
+    async def find_variants(
+        self, shop_id: str, *, skus: Sequence[str] = (), variant_ids: Sequence[str] = ()
+    ) -> list[FoundVariant]:
+        """Find variants by SKU or id, up to 500 of each. Those that are not there are left out."""
+        body = {"skus": list(skus), "variant_ids": list(variant_ids)}
+        path = f"/v1/shops/{shop_id}/variants/find"
+        # It only reads, so it may be sent again under any key.
+        found = await self._send("POST", path, body, key="find")
+        return cast("Items[FoundVariant]", found)["items"]
+
     async def _pages(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[Any]:
         cursor: str | None = None
         while True:
@@ -167,6 +180,21 @@ class Session:
         ]
         return await self._change(place, "count", {"lines": lines}, key)
 
+    async def write_off(
+        self, place: tuple[str, str], units: Units, reason: str, key: str
+    ) -> list[StockRow]:
+        """Take units off the books that are gone. `place`: shop id, warehouse id."""
+        return await self._change(
+            place, "write-off", {"lines": _lines(units), "reason": reason}, key
+        )
+
+    async def damage(
+        self, place: tuple[str, str], units: Units, reason: str, key: str
+    ) -> list[StockRow]:
+        """Take units off the books that are damaged. `place`: shop id, warehouse id."""
+        body = {"lines": _lines(units), "reason": reason}
+        return await self._change(place, "damage", body, key)
+
     async def _change(
         self, place: tuple[str, str], verb: str, body: Mapping[str, Any], key: str
     ) -> list[StockRow]:
@@ -178,6 +206,27 @@ class Session:
         """One page of stock. `query`: warehouse, variant, cursor, limit."""
         found = await self._send("GET", f"/v1/shops/{shop_id}/stock", query=query)
         return cast("Page[StockRow]", found)
+
+    async def all_stock(self, shop_id: str, **query: Any) -> AsyncIterator[StockRow]:  # noqa: ANN401
+        """Go through all stock rows of the shop. `query`: warehouse, variant."""
+        async for row in self._pages(f"/v1/shops/{shop_id}/stock", {"limit": 200} | query):
+            yield cast("StockRow", row)
+
+    async def past_stock(
+        self,
+        shop_id: str,
+        as_of: str,
+        **query: Any,  # noqa: ANN401
+    ) -> AsyncIterator[PastStockRow]:
+        """Go through what was on hand at a moment (RFC 3339). `query`: warehouse, variant."""
+        asked = {"limit": 200, "as_of": as_of} | query
+        async for row in self._pages(f"/v1/shops/{shop_id}/stock", asked):
+            yield cast("PastStockRow", row)
+
+    async def movements(self, shop_id: str, **query: Any) -> AsyncIterator[Movement]:  # noqa: ANN401
+        """Go through the ledger, newest first. `query`: warehouse, variant, kind, since, until."""
+        async for line in self._pages(f"/v1/shops/{shop_id}/movements", {"limit": 200} | query):
+            yield cast("Movement", line)
 
     async def transfer(
         self, shop_id: str, way: tuple[str, str], units: Units, key: str

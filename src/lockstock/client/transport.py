@@ -10,6 +10,8 @@ from typing import Any, Self
 import httpx2
 
 SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+# A switch that is on already is on: these have the same effect once or twice.
+SWITCHES = ("/activate", "/deactivate")
 
 
 class ApiError(Exception):
@@ -51,7 +53,7 @@ class Call:
     @property
     def can_repeat(self) -> bool:
         """Whether it may be sent again when nobody knows what became of it."""
-        return self.method in SAFE or self.key is not None
+        return self.method in SAFE or self.key is not None or self.path.endswith(SWITCHES)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -61,10 +61,11 @@ def greeting(address: str, shop: DemoShop) -> str:
     logins = [f"  {member.email:<24}{member.role}" for member in STAFF]
     parts = [
         f"{shop.name} is open at {address}",
-        f"  {address + '/docs':<40}  the API, to try in the browser",
+        f"  {address + '/docs':<40}  every call of the API, in the browser",
         f"Log in as one of these, with the password  {PASSWORD}",
         "\n".join([*logins, f"  {SHOPPER:<24}customer"]),
         "Three lines to try: what is in stock, a login, an order. The order again: the same one.",
         "\n\n".join(curl_lines(address, shop)),
+        "Ctrl-C stops it. What you did is still there at the next start.",
     ]
     return "\n\n".join(parts) + "\n"

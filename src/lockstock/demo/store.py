@@ -124,13 +124,33 @@ async def write_movements(
 
 
 WRITE_TRANSFERS = """
+    WITH r AS (
+        SELECT id, from_warehouse_id, to_warehouse_id, lines, reason, actor_id, created_at
+        FROM jsonb_to_recordset($2::jsonb) AS r (id uuid, from_warehouse_id uuid,
+            to_warehouse_id uuid, lines jsonb, reason text, actor_id uuid, created_at timestamptz)
+    ),
+    line AS (
+        INSERT INTO warehouses.transfer_lines
+            (shop_id, transfer_id, variant_id, position, quantity, dispatched, received, damaged,
+             returned, lost)
+        SELECT $1, r.id, (l.line ->> 'variant_id')::uuid, l.place, (l.line ->> 'quantity')::bigint,
+            (l.line ->> 'quantity')::bigint, (l.line ->> 'quantity')::bigint, 0, 0, 0
+        FROM r
+        CROSS JOIN LATERAL jsonb_array_elements(r.lines) WITH ORDINALITY AS l (line, place)
+    ),
+    step AS (
+        INSERT INTO warehouses.transfer_steps
+            (shop_id, transfer_id, sequence, step, to_status, lines, reason, actor_id, request_id,
+             occurred_at)
+        SELECT $1, r.id, 1, 'immediate', 'received', '[]'::jsonb, r.reason, r.actor_id, 'demo',
+            r.created_at
+        FROM r
+    )
     INSERT INTO warehouses.transfers
-        (shop_id, id, from_warehouse_id, to_warehouse_id, status, lines, reason, actor_id,
-         created_at)
-    SELECT $1, r.id, r.from_warehouse_id, r.to_warehouse_id, 'received', r.lines, r.reason,
-        r.actor_id, r.created_at
-    FROM jsonb_to_recordset($2::jsonb) AS r (id uuid, from_warehouse_id uuid, to_warehouse_id uuid,
-        lines jsonb, reason text, actor_id uuid, created_at timestamptz)
+        (shop_id, id, from_warehouse_id, to_warehouse_id, status, reason, actor_id, created_at)
+    SELECT $1, r.id, r.from_warehouse_id, r.to_warehouse_id, 'received', r.reason, r.actor_id,
+        r.created_at
+    FROM r
 """
 
 

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,7 +30,7 @@ app = typer.Typer(
 # What people read goes to stderr while a command works; its result goes to stdout.
 console = Console(stderr=True, highlight=False)
 
-File = Annotated[Path, typer.Argument(help="The file, .csv or .csv.gz.", exists=True)]
+File = Annotated[Path, typer.Argument(help="The file: .csv, .csv.gz or .xlsx.", exists=True)]
 ShopId = Annotated[str | None, typer.Option("--shop", help="The id of the shop.")]
 Url = Annotated[
     str | None,
@@ -45,6 +45,9 @@ Password = Annotated[
 ]
 Report = Annotated[
     Path | None, typer.Option(help="Write what became of each row to this CSV file.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would become of each row, and do nothing.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON, for programs.")]
 
@@ -61,6 +64,16 @@ class Login:
     currency: str = "GBP"
 
 
+@dataclass(frozen=True)
+class Telling:
+    """How it is told what became of the rows, and whether anything is to become of them."""
+
+    report: Path | None
+    as_json: bool
+    dry_run: bool
+
+
+T = TypeVar("T")
 Work = Callable[[Session, Shop, Account], Awaitable[None]]
 
 
@@ -75,10 +88,11 @@ def products(  # noqa: PLR0913 (each is an option)
     url: Url = None,
     email: Email = None,
     password: Password = None,
+    dry_run: DryRun = False,
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import products: Online Retail, or CSV with the columns sku, name, price, description.
+    """Import products: Online Retail, or a table with the columns sku, name, price, description.
 
     Every row is either taken or refused with a reason. A new shop without --email gets an owner of
     its own, whose login is printed.
@@ -87,10 +101,12 @@ def products(  # noqa: PLR0913 (each is an option)
 
         lockstock import products retail.csv.gz --new-shop "Gift shop" --report rows.csv
 
-        lockstock import products prices.csv --shop 0190c1f2-... --email ann@example.com
+        lockstock import products prices.xlsx --shop 0190c1f2-... --email ann@example.com --dry-run
     """
     if (shop is None) == (new_shop is None):
         raise typer.BadParameter("give --shop or --new-shop", param_hint="--shop")
+    if dry_run and shop is None:
+        raise typer.BadParameter("a dry run opens no shop: give --shop", param_hint="--dry-run")
     opened = ProductFile.open(file, form)
 
     async def work(session: Session, found: Shop, account: Account) -> None:
@@ -104,7 +120,8 @@ def products(  # noqa: PLR0913 (each is an option)
                 lambda done, total: bar.update(task, completed=done, total=total),
             )
 
-    _run(Login(url, email, password, shop, new_shop, currency), report, work, as_json=as_json)
+    login = Login(url, email, password, shop, new_shop, currency)
+    _run(login, Telling(report, as_json, dry_run), work)
 
 
 @app.command("stock")
@@ -115,10 +132,11 @@ def stock(  # noqa: PLR0913 (each is an option)
     url: Url = None,
     email: Email = None,
     password: Password = None,
+    dry_run: DryRun = False,
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Receive stock: CSV with the columns sku, warehouse (name or id), quantity.
+    """Receive stock: a table with the columns sku, warehouse (name or id), quantity.
 
     The very same file again adds nothing, so that an import that broke off can be repeated.
 
@@ -135,7 +153,7 @@ def stock(  # noqa: PLR0913 (each is an option)
                 session, found, table, account, lambda done: bar.update(task, completed=done)
             )
 
-    _run(Login(url, email, password, shop), report, work, as_json=as_json)
+    _run(Login(url, email, password, shop), Telling(report, as_json, dry_run), work)
 
 
 def progress_bar() -> Progress:
@@ -149,26 +167,33 @@ def progress_bar() -> Progress:
     )
 
 
-def _run(login: Login, report: Path | None, work: Work, *, as_json: bool) -> None:
+def _run(login: Login, telling: Telling, work: Work) -> None:
+    async def inside(session: Session, shop: Shop) -> tuple[Account, Shop]:
+        with account_of(telling.report, dry_run=telling.dry_run) as account:
+            await work(session, shop, account)
+            return account, shop
+
+    account, shop = inside_shop(login, inside)
+    _print(account, shop, as_json=telling.as_json)
+
+
+def inside_shop(login: Login, work: Callable[[Session, Shop], Coroutine[Any, Any, T]]) -> T:
+    """Log in, work in the shop, return what the work returns; end the command where it fails."""
     if login.email is not None and login.password is None:
         password = typer.prompt("Password", hide_input=True, err=True)
         login = Login(**{**vars(login), "password": password})
     if login.email is None and login.new_shop is None:
-        raise typer.BadParameter("say who imports", param_hint="--email")
+        raise typer.BadParameter("say who you are", param_hint="--email")
+
+    async def inside() -> T:
+        async with address_of(login.url) as url, Client(url) as client:
+            return await work(*await _enter(client, login))
+
     try:
-        account, shop = asyncio.run(_inside(login, report, work))
+        return asyncio.run(inside())
     except ApiError as error:
         console.print(f"[red]{error.detail}[/red] ({error.code})")
         raise typer.Exit(1) from None
-    _print(account, shop, as_json=as_json)
-
-
-async def _inside(login: Login, report: Path | None, work: Work) -> tuple[Account, Shop]:
-    async with address_of(login.url) as url, Client(url) as client:
-        session, shop = await _enter(client, login)
-        with account_of(report) as account:
-            await work(session, shop, account)
-            return account, shop
 
 
 @asynccontextmanager
@@ -210,12 +235,12 @@ async def _new_owner(client: Client) -> Session:
 def _print(account: Account, shop: Shop, *, as_json: bool) -> None:
     if as_json:
         found = {"rows": account.rows, "taken": account.taken, "refused": account.refused}
-        typer.echo(json.dumps({"shop_id": shop["id"]} | found))
+        typer.echo(json.dumps({"shop_id": shop["id"], "dry_run": account.dry_run} | found))
         return
     screen = Screen(title=f"{shop['name']} ({shop['id']})")
     screen.add_column("Rows")
     screen.add_column("", justify="right")
-    screen.add_row("taken", f"{account.taken:,}")
+    screen.add_row("would be taken" if account.dry_run else "taken", f"{account.taken:,}")
     for reason, count in account.refused.most_common():
         screen.add_row(f"refused: {reason}".replace("refused: refused:", "refused:"), f"{count:,}")
     screen.add_section()

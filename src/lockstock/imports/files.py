@@ -1,4 +1,6 @@
-"""Tables in files, read as a stream: CSV with a header, plain or gzipped, in UTF-8 or Windows-1252.
+"""Tables in files: XLSX, or CSV with a header, plain or gzipped, in UTF-8 or Windows-1252.
+
+CSV is read as a stream. The library that reads XLSX holds a whole sheet.
 
 A row that cannot be read is a row with a fault, so that every row of a file is accounted for.
 """
@@ -14,11 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from lockstock.imports.sheets import NotATable, sheet_rows
+
+__all__ = ["NotATable", "Row", "Table"]
+
 CHUNK_BYTES = 1 << 20
-
-
-class NotATable(ValueError):
-    """The file is damaged, or not one of the tables that are read. The message says what to do."""
+XLSX = "xlsx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,14 @@ class Table:
     """A table in a file. Columns are in lower case without spaces: `Customer ID` is customerid."""
 
     path: Path
+    # XLSX, or the encoding of the text.
     encoding: str
     columns: tuple[str, ...]
 
     @classmethod
     def open(cls, path: Path) -> "Table":
         """Look at the encoding and the header. Raises NotATable, OSError."""
-        encoding = _encoding_of(path)
+        encoding = XLSX if path.suffix.lower() == ".xlsx" else _encoding_of(path)
         with _lines(path, encoding) as reader:
             columns = tuple(_column(name) for name in next(reader, []))
         if not any(columns):
@@ -96,6 +100,9 @@ def _encoding_of(path: Path) -> str:
 
 @contextmanager
 def _lines(path: Path, encoding: str) -> Iterator[Iterator[list[str]]]:
+    if encoding == XLSX:
+        yield sheet_rows(path)
+        return
     with (
         _damage(path),
         _open(path) as file,

@@ -2,14 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from babel.numbers import get_currency_precision
 
-from lockstock.client.answers import Product, Shop
+from lockstock.client.answers import FoundVariant, Product, Shop
 from lockstock.client.session import Session
 from lockstock.client.transport import ApiError
 from lockstock.imports.files import NotATable, Table
@@ -21,6 +21,8 @@ from lockstock.imports.rules import Catalogue, ImportedProduct, Offer, PriceList
 Format = Literal["auto", "online-retail", "csv"]
 Progress = Callable[[int], None]
 AT_ONCE = 16
+# As many as one call finds.
+MOST_FOUND = 500
 
 
 class WrongCurrency(ValueError):
@@ -74,8 +76,8 @@ async def import_products(
 ) -> Created:
     """Create the products of a file in a shop; `progress` is told how many of how many are done.
 
-    The file is read twice: what a product is called and costs is known at its last row only.
-    Raises WrongCurrency, NotATable.
+    The file is read twice: what a product is called and costs is known at its last row only. With
+    an account of a dry run nothing is created. Raises WrongCurrency, NotATable.
     """
     if file.is_retail and shop["currency"] != CURRENCY:
         message = f"Online Retail has prices in pounds; this shop's currency is {shop['currency']}."
@@ -84,29 +86,60 @@ async def import_products(
     for offer in file.offers(shop["currency"]):
         catalogue.add(offer)
     products = list(catalogue.products())
-    done = 0
+    there = await _there(session, shop["id"], products)
+    new = [product for product in products if product.sku not in there]
+    done = len(products) - len(new)
 
     def one_more(count: int) -> None:
         nonlocal done
         done += count
         progress(done, len(products))
 
-    created = await create_products(session, shop["id"], products, one_more)
+    created = Created(refused=_taken_skus(products, there))
+    if not account.dry_run:
+        await create_products(session, shop["id"], new, one_more, created)
     for offer in file.offers(shop["currency"]):
         reason = catalogue.refusal(offer) or created.refused.get(offer.sku)
         account.add(offer.number, offer.sku, reason)
     return created
 
 
+async def _there(
+    session: Session, shop_id: str, products: Sequence[ImportedProduct]
+) -> dict[str, FoundVariant]:
+    """The variants that the shop has under these SKUs."""
+    found: dict[str, FoundVariant] = {}
+    for start in range(0, len(products), MOST_FOUND):
+        skus = [product.sku for product in products[start : start + MOST_FOUND]]
+        found |= {one["sku"]: one for one in await session.find_variants(shop_id, skus=skus)}
+    return found
+
+
+def _taken_skus(
+    products: Iterable[ImportedProduct], there: Mapping[str, FoundVariant]
+) -> dict[str, str]:
+    """Say of which SKUs the shop has something else. The same again is nothing to refuse."""
+    return {
+        product.sku: "refused: sku_taken"
+        for product in products
+        if (one := there.get(product.sku)) is not None
+        and (one["name"], one["price"]["amount_minor"]) != (product.name, product.price_minor)
+    }
+
+
 async def create_products(
-    session: Session, shop_id: str, products: Iterable[ImportedProduct], progress: Progress
+    session: Session,
+    shop_id: str,
+    products: Iterable[ImportedProduct],
+    progress: Progress,
+    created: Created | None = None,
 ) -> Created:
     """Create products, some at once. The same product again is the same product: nothing is done.
 
     What the server refuses is in the answer with the reason. Raises ApiError where the server
     fails, or knows the caller no more.
     """
-    created = Created()
+    created = created or Created()
     waiting = iter(products)
 
     async def work() -> None:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from lockstock.imports.formulas import guarded
+
 TAKEN = "taken"
+WOULD_BE_TAKEN = "would be taken"
 REFUSED = "refused"
 
 
@@ -22,9 +25,13 @@ class Lines(Protocol):
 
 @dataclass
 class Account:
-    """All rows of a file: taken, or refused for a reason. The sum is the number of rows."""
+    """All rows of a file: taken, or refused for a reason. The sum is the number of rows.
+
+    `dry_run`: nothing is done, and what is counted as taken would be.
+    """
 
     lines: Lines | None = None
+    dry_run: bool = False
     taken: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
@@ -40,17 +47,18 @@ class Account:
         else:
             self.refused[reason] += 1
         if self.lines is not None:
-            outcome = TAKEN if reason is None else REFUSED
-            self.lines.writerow([number, sku, outcome, reason or ""])
+            taken = WOULD_BE_TAKEN if self.dry_run else TAKEN
+            outcome = taken if reason is None else REFUSED
+            self.lines.writerow([number, guarded(sku), outcome, reason or ""])
 
 
 @contextmanager
-def account_of(report: Path | None) -> Iterator[Account]:
+def account_of(report: Path | None, *, dry_run: bool = False) -> Iterator[Account]:
     """Open an account that writes each row to `report`, where one is asked for."""
     if report is None:
-        yield Account()
+        yield Account(dry_run=dry_run)
         return
     with report.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "sku", "outcome", "reason"])
-        yield Account(writer)
+        yield Account(writer, dry_run=dry_run)

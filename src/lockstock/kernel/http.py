@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import structlog
@@ -17,9 +18,11 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lockstock.kernel import telemetry
+from lockstock.kernel.editions import or_not_modified
 from lockstock.kernel.errors import (
     BodyTooLarge,
     IdempotencyKeyRequired,
@@ -30,10 +33,14 @@ from lockstock.kernel.errors import (
     UnsupportedMediaType,
 )
 from lockstock.kernel.ids import new_id
+from lockstock.kernel.paging import is_paged, link_next
 from lockstock.kernel.strict_json import decode
 
 # Two of these in one request mean that two readers may believe two things.
 SINGLE_HEADERS = ("authorization", "content-type", "content-length", "idempotency-key", "if-match")
+# As proxies log it: the client did not wait for an answer.
+CLIENT_CLOSED_REQUEST = 499
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -73,6 +80,8 @@ def _problem(request: Request, members: dict[str, Any]) -> Response:
     headers = {}
     if "retry_after_seconds" in members:
         headers["Retry-After"] = str(members["retry_after_seconds"])
+    if "etag" in members:
+        headers["ETag"] = members["etag"]
     if members["status"] == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
@@ -94,14 +103,22 @@ class StrictRoute(APIRoute):
             for field in get_flat_params(self.dependant)
             if not isinstance(field.field_info, params.Path | params.Header | params.Cookie)
         )
+        paged = is_paged(self.response_model, known)
         takes_body = self.body_field is not None
+        # A call that asks for the request reads the bytes by itself.
+        has_none = not takes_body and self.dependant.request_param_name is None
 
         async def strict(request: Request) -> Response:
             _check_headers(request.headers)
             _check_query(request, known)
             if takes_body:
                 await _decode_body(request)
-            return await answer(request)
+            elif has_none and request.method != "GET":
+                await _check_no_body(request)
+            response = await answer(request)
+            if paged:
+                link_next(request.url, response)
+            return or_not_modified(request, response)
 
         return strict
 
@@ -113,6 +130,11 @@ def _check_headers(headers: Headers) -> None:
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:
+    try:
+        unquote_to_bytes(request.url.query).decode()
+    except UnicodeDecodeError:
+        # The decoder would put another character in the place of what it cannot read.
+        raise InvalidInput.at("query", "is not UTF-8") from None
     given = Counter(name for name, _ in request.query_params.multi_items())
     for name, times in given.items():
         if name not in known:
@@ -123,15 +145,22 @@ def _check_query(request: Request, known: frozenset[str]) -> None:
             raise InvalidInput.at(name, "must not contain control characters")
 
 
+async def _check_no_body(request: Request) -> None:
+    if (await request.body()).strip() not in {b"", b"{}"}:
+        raise InvalidInput.at("body", "this call takes no body")
+
+
 async def _decode_body(request: Request) -> None:
     body = await request.body()
     if not body:
         return
-    media_type, _, charset = request.headers.get("content-type", "").partition(";")
+    media_type, _, rest = request.headers.get("content-type", "").partition(";")
     if media_type.strip().lower() != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
-    if "charset" in charset.lower() and "utf-8" not in charset.lower():
+    if any(charset.lower() != "utf-8" for charset in _CHARSET.findall(rest)):
         raise UnsupportedMediaType("Send the body in UTF-8.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, not compressed.")
     # Starlette keeps the decoded body here; FastAPI's own decoder then finds it done.
     request._json = decode(body)  # noqa: SLF001
 
@@ -221,6 +250,32 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
 
 
+PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# What every call with a body may be answered.
+BODY_REFUSALS = ("400", "413", "415", "422")
+
+
+def describe_errors(app: FastAPI) -> None:
+    """Say in the OpenAPI that every error is a problem+json. FastAPI would call them JSON."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = describe()
+        operations = [operation for path in schema["paths"].values() for operation in path.values()]
+        for operation in operations:
+            responses = operation["responses"]
+            for status in BODY_REFUSALS if "requestBody" in operation else ():
+                responses.setdefault(status, {"description": HTTPStatus(int(status)).phrase})
+            for status, response in responses.items():
+                if int(status) >= HTTPStatus.BAD_REQUEST:
+                    response["content"] = PROBLEM_CONTENT
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schema["components"]["schemas"].pop(unused, None)
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
 class Edge:
     """The outermost layer: request id, size limit, metrics, one log line, and 500 for a bug."""
 
@@ -256,6 +311,9 @@ class Edge:
             await self._app(scope, _limited(receive, request, self._max_body_bytes), answer)
         except BodyTooLarge as error:
             await problem(request, error)(scope, receive, answer)
+        except ClientDisconnect:
+            # It hung up in the middle of its body: nobody is there to be answered.
+            status = status or CLIENT_CLOSED_REQUEST
         except Exception:
             telemetry.ERRORS.labels(_route_of(scope)).inc()
             telemetry.log().exception("bug", method=scope["method"], path=scope["path"])
@@ -299,7 +357,11 @@ def _route_of(scope: Scope) -> str:
     if "endpoint" not in scope:
         return "unmatched"
     names = {value: f"{{{name}}}" for name, value in scope["path_params"].items()}
-    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
+    route = "/".join(names.get(part, part) for part in scope["path"].split("/"))
+    for value, name in names.items():
+        # A parameter that is a path, and has a slash in it.
+        route = route.replace(value, name) if "/" in value else route
+    return route
 
 
 def _report(scope: Scope, status: int, seconds: float) -> None:

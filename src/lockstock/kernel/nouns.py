@@ -40,23 +40,40 @@ class Ask(BaseModel):
 Id = Annotated[UUID, Field(strict=False), WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
+# Embeddings, overrides and isolates: what is after them is shown in another order than it is kept.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters and symbols by category that show nothing: fillers of Hangul, and blank Braille.
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMNPS" and character not in _FILLERS
+
+
 def _clean(text: str) -> str:
-    """Refuse what only confuses: control characters and bidirectional overrides. NFC, trimmed."""
+    """Refuse what only confuses: control characters, line separators, turns of direction. NFC."""
     for character in text:
         kind = unicodedata.category(character)
-        if (kind == "Cc" and character not in "\n\t") or character in "\u202a\u202b\u202d\u202e":
+        if (kind in {"Cc", "Zl", "Zp"} and character not in "\n\t") or character in _TURNS:
             msg = "must not contain control characters"
             raise ValueError(msg)
     cleaned = unicodedata.normalize("NFC", text).strip()
-    if not cleaned:
+    if not any(map(_is_seen, cleaned)):
         msg = "must not be blank"
         raise ValueError(msg)
     return cleaned
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_clean)]
-Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_clean)]
-Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_clean)]
+# The length is checked twice: before, as it is work to look at much; after, as NFC may be longer.
+Name = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_clean), Field(max_length=200)
+]
+Reason = Annotated[
+    str, Field(min_length=1, max_length=500), AfterValidator(_clean), Field(max_length=500)
+]
+Text = Annotated[
+    str, Field(min_length=1, max_length=10_000), AfterValidator(_clean), Field(max_length=10_000)
+]
 Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 Count = Annotated[int, Field(ge=0, le=MOST_UNITS)]
 Delta = Annotated[int, Field(ge=-MOST_UNITS, le=MOST_UNITS)]

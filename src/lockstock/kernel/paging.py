@@ -8,18 +8,60 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
+from collections.abc import Collection
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
 
-from fastapi import Query
+from fastapi import Query, Response
+from pydantic import BeforeValidator
+from starlette.datastructures import URL
 
 from lockstock.kernel.errors import InvalidInput
+from lockstock.kernel.nouns import Page
 
 MAC_BYTES = 12
+LONGEST_CURSOR = 1000
 
-Limit = Annotated[int, Query(ge=1, le=200, description="items per page")]
-Cursor = Annotated[
-    str | None, Query(max_length=1000, description="`next` of the page before this one")
+
+def _plain_digits(typed: object) -> object:
+    """Refuse what int() would also read: "1_0", "+5", " 5", "5.0"."""
+    if isinstance(typed, str) and not (typed.isascii() and typed.isdigit()):
+        msg = "is not a whole number"
+        raise ValueError(msg)
+    return typed
+
+
+Limit = Annotated[
+    int, BeforeValidator(_plain_digits), Query(ge=1, le=200, description="items per page")
 ]
+Cursor = Annotated[
+    str | None, Query(max_length=LONGEST_CURSOR, description="`next` of the page before this one")
+]
+
+
+_NEXT = re.compile(rb'"next":"([A-Za-z0-9_-]+)"\}$')
+
+
+def is_paged(answer: object, parameters: Collection[str]) -> bool:
+    """Whether a route that answers this, and takes these parameters, answers page by page."""
+    if not isinstance(answer, type) or not issubclass(answer, Page):
+        return False
+    if list(answer.model_fields)[-1] != "next":
+        msg = f"{answer.__name__}: `next` is to be the last field; link_next finds it there"
+        raise TypeError(msg)
+    return "cursor" in parameters
+
+
+def link_next(url: URL, response: Response) -> None:
+    """Name the page after this one in the header `Link` as well (RFC 8288), if there is one.
+
+    The address has no host: the one in the request is only what the caller says.
+    """
+    found = _NEXT.search(bytes(response.body))
+    if found:
+        query = dict(parse_qsl(url.query, keep_blank_values=True)) | {"cursor": found[1].decode()}
+        response.headers["Link"] = f'<{url.path}?{urlencode(query)}>; rel="next"'
 
 
 class Cursors:
@@ -37,7 +79,8 @@ class Cursors:
 
     def write(self, scope: str, values: list[Any]) -> str:
         """Make the cursor for the item with these JSON values as its sort key."""
-        payload = json.dumps(values, separators=(",", ":")).encode()
+        # In UTF-8: escaped, a key of 100 emoji is longer than a cursor may be.
+        payload = json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
         return base64.urlsafe_b64encode(self._mac(scope, payload) + payload).decode().rstrip("=")
 
     def read(self, scope: str, cursor: str | None) -> list[Any] | None:

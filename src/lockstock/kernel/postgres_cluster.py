@@ -41,6 +41,8 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "shared_buffers": "128MB",
         "max_connections": "200",
         "wal_compression": "on",
+        # Plans made before there were statistics read whole tables: look soon for what has grown.
+        "autovacuum_naptime": "5s",
         # Compiling costs more than it saves in statements of a few milliseconds.
         "jit": "off",
         "timezone": "UTC",

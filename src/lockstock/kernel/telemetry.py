@@ -59,7 +59,10 @@ def configure_logs(level: str, log_format: LogFormat) -> None:
         _drop_secrets,
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+        # Plain: the other formatters show local variables, and a password may be one.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if pretty
+        else structlog.processors.JSONRenderer()
     )
     exceptions: list[structlog.typing.Processor] = (
         [] if pretty else [structlog.processors.format_exc_info]

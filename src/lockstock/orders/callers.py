@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
-from lockstock.kernel.access import Actor, Caller, Gate, Permission
+from lockstock.kernel.access import Actor, Customer, Gate, Permission
 from lockstock.kernel.errors import Forbidden
 from lockstock.kernel.http import IdempotencyKey, Problem, RequestId
 from lockstock.orders.contract import Answered, Asked, NoSuchOrder, Order, Orders
@@ -37,7 +37,7 @@ async def check_reach(gate: Gate, actor: Actor, order: Order, permission: Permis
 
 
 def _reaching(permission: Permission) -> Reach:
-    async def reach(request: Request, shop: UUID, order: UUID, actor: Caller) -> Order:
+    async def reach(request: Request, shop: UUID, order: UUID, actor: Customer) -> Order:
         orders: Orders = request.app.state.orders
         found = await orders.get(shop, order)
         await check_reach(request.app.state.gate, actor, found, permission)
@@ -46,7 +46,7 @@ def _reaching(permission: Permission) -> Reach:
     return reach
 
 
-async def asked_by(actor: Caller, key: IdempotencyKey, request_id: RequestId) -> Asked:
+async def asked_by(actor: Customer, key: IdempotencyKey, request_id: RequestId) -> Asked:
     """Say who asks, under which key."""
     return Asked(actor_id=actor.user_id, key=key, request_id=request_id)
 
@@ -56,7 +56,7 @@ AskedBy = Callable[[Request, UUID, Asked, Actor], Awaitable[Asked]]
 
 def _asked_by_member(permission: Permission) -> AskedBy:
     async def ask(
-        request: Request, shop: UUID, asked: Annotated[Asked, Depends(asked_by)], actor: Caller
+        request: Request, shop: UUID, asked: Annotated[Asked, Depends(asked_by)], actor: Customer
     ) -> Asked:
         gate: Gate = request.app.state.gate
         await gate.require(actor, shop, permission)

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from lockstock.kernel.access import Caller, Reader, StockKeeper
+from lockstock.kernel.access import Buyer, Customer, Reader, StockKeeper
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.http import (
     IdempotencyKey,
@@ -42,11 +42,18 @@ from lockstock.orders.contract import (
 )
 from lockstock.orders.payments.refunds.routes import router as refunds_router
 from lockstock.orders.payments.routes import router as payments_router
+from lockstock.orders.payments.sandbox.routes import router as sandbox_router
 from lockstock.orders.returns.routes import router as returns_router
 from lockstock.orders.shipments.routes import router as shipments_router
 
 router = APIRouter(route_class=StrictRoute)
-for below in (payments_router, refunds_router, shipments_router, returns_router):
+for below in (
+    payments_router,
+    sandbox_router,
+    refunds_router,
+    shipments_router,
+    returns_router,
+):
     router.include_router(below)
 
 Service = Annotated[Orders, provided("orders")]
@@ -59,7 +66,7 @@ CustomerFilter = Annotated[UUID | None, Query(description="only of this customer
 async def place_order(
     shop: PathId,
     ask: NewOrder,
-    caller: Caller,
+    caller: Buyer,
     key: IdempotencyKey,
     service: Service,
     response: Response,
@@ -115,7 +122,7 @@ async def list_orders(
 
 @router.get("/v1/me/orders", tags=["orders"], responses=READING_REFUSALS)
 async def list_own_orders(
-    caller: Caller,
+    caller: Customer,
     service: Service,
     cursors: OwnCursors,
     filters: Annotated[OwnFilters, Query()],

@@ -8,6 +8,11 @@ CHECKOUTS = Counter(
 PAYMENT_EVENTS = Counter(
     "lockstock_payment_events_total", "Payment events applied, by outcome.", ["outcome"]
 )
+LOOK_UPS = Counter(
+    "lockstock_payment_look_ups_total",
+    "Payments that their provider was asked about, by what it said.",
+    ["outcome"],
+)
 REFUNDS = Counter("lockstock_refunds_total", "Refunds by how the provider took them.", ["outcome"])
 LEFT_TO_WORKER = Counter(
     "lockstock_left_to_worker_total",

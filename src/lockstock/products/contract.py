@@ -7,11 +7,13 @@ from uuid import UUID
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
+from lockstock.kernel.editions import Expected
 from lockstock.kernel.errors import NotFound, Refusal
 from lockstock.kernel.money import Minor, Money
 from lockstock.kernel.nouns import Ask, Given, Id, Name, Noun, Page, Text
 
 MOST_VARIANTS = 100
+MOST_FOUND = 500
 
 Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 
@@ -65,6 +67,23 @@ class Quote(Noun):
     name: str
     price_minor: int
     currency: str
+
+
+class FoundVariant(Noun):
+    """A variant, and the name of its product."""
+
+    variant_id: UUID
+    product_id: UUID
+    sku: str
+    name: str
+    price: Money
+
+
+class FindVariants(Ask):
+    """Ask for variants by their SKUs, by their ids, or by both."""
+
+    skus: Annotated[list[Sku], Field(max_length=MOST_FOUND)] = Field(default_factory=list)
+    variant_ids: Annotated[list[Id], Field(max_length=MOST_FOUND)] = Field(default_factory=list)
 
 
 class NewVariant(Ask):
@@ -151,8 +170,13 @@ class Products(Protocol):
         """
         ...
 
-    async def change(self, shop_id: UUID, product_id: UUID, ask: ProductChange) -> Product:
-        """Change a product and its variants. Raises NoSuchProduct, SkuTaken, InvalidInput."""
+    async def change(
+        self, shop_id: UUID, product_id: UUID, ask: ProductChange, expected: Expected = None
+    ) -> Product:
+        """Change a product and its variants, if it still is of an edition that is `expected`.
+
+        Raises NoSuchProduct, SkuTaken, InvalidInput, PreconditionFailed.
+        """
         ...
 
     async def get(self, shop_id: UUID, product_id: UUID, *, published_only: bool) -> Product:
@@ -172,6 +196,10 @@ class Products(Protocol):
 
     async def variants_by_sku(self, shop_id: UUID, skus: Sequence[str]) -> list[Quote]:
         """The variants with these SKUs that exist, published or not."""
+        ...
+
+    async def find_variants(self, shop_id: UUID, ask: FindVariants) -> list[FoundVariant]:
+        """Those of these variants that exist, published or not, by SKU."""
         ...
 
     async def existing(self, shop_id: UUID, variant_ids: Sequence[UUID]) -> set[UUID]:

@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from lockstock.kernel.access import Actor, CallerIfAny, CatalogueKeeper, Gate
+from lockstock.kernel.access import Actor, CallerIfAny, CatalogueKeeper, Gate, Reader
+from lockstock.kernel.editions import NOT_MODIFIED, Editing, Looking, tag
 from lockstock.kernel.errors import InvalidInput, Refusal, Unauthenticated
 from lockstock.kernel.http import (
     OptionalIdempotencyKey,
@@ -16,9 +17,12 @@ from lockstock.kernel.http import (
     provided,
 )
 from lockstock.kernel.ids import derived_id, new_id
-from lockstock.kernel.nouns import Page
+from lockstock.kernel.nouns import Noun, Page
 from lockstock.kernel.paging import Cursor, Limit
+from lockstock.products import rules
 from lockstock.products.contract import (
+    FindVariants,
+    FoundVariant,
     NewProduct,
     Product,
     ProductChange,
@@ -45,6 +49,12 @@ class ShopsWithCurrency(Protocol):
     async def get(self, shop_id: UUID) -> HasCurrency:
         """One shop. Raises NotFound."""
         ...
+
+
+class FoundVariants(Noun):
+    """The variants that are there."""
+
+    items: list[FoundVariant]
 
 
 ShopsOfApp = Annotated[ShopsWithCurrency, provided("shops")]
@@ -129,24 +139,50 @@ async def _check_works_there(gate: Gate, actor: Actor | None, shop_id: UUID | No
     await gate.require(actor, shop_id, "read")
 
 
-@router.get("/v1/shops/{shop}/products/{product}", responses=_refusals(401, 404))
+@router.get("/v1/shops/{shop}/products/{product}", responses=_refusals(401, 404) | NOT_MODIFIED)
 async def get_product(
-    service: Service, gate: GateOfApp, shop: PathId, product: PathId, actor: CallerIfAny
+    service: Service,
+    gate: GateOfApp,
+    shop: PathId,
+    product: PathId,
+    actor: CallerIfAny,
+    answer: Looking,
 ) -> Product:
     """Show a product. One that is not published is shown to who works in the shop."""
     works_there = actor is not None and await gate.allows(actor, shop, "read")
-    return await service.get(shop, product, published_only=not works_there)
+    found = await service.get(shop, product, published_only=not works_there)
+    tag(answer, rules.tag_of(found))
+    return found
 
 
 @router.patch(
     "/v1/shops/{shop}/products/{product}",
-    responses=_refusals(400, 401, 403, 404, 409, 413, 415, 422),
+    responses=_refusals(400, 401, 403, 404, 409, 412, 413, 415, 422),
 )
 async def change_product(
-    service: Service, shop: PathId, product: PathId, _actor: CatalogueKeeper, ask: ProductChange
+    service: Service,
+    shop: PathId,
+    product: PathId,
+    ask: ProductChange,
+    _actor: CatalogueKeeper,
+    editing: Editing,
 ) -> Product:
     """Change what is given. Orders that were placed keep their prices.
 
     A variant with an `id` is changed, one without is added, others stay. None can be removed.
+    With If-Match it is changed only if nobody has edited it since that ETag was given.
     """
-    return await service.change(shop, product, ask)
+    changed = await service.change(shop, product, ask, editing.expected)
+    editing.tag(rules.tag_of(changed))
+    return changed
+
+
+@router.post("/v1/shops/{shop}/variants/find", responses=_refusals(400, 401, 403, 404, 413, 422))
+async def find_variants(
+    service: Service, shop: PathId, ask: FindVariants, _actor: Reader
+) -> FoundVariants:
+    """Find variants by SKU or id, published or not, up to 500 of each.
+
+    It changes nothing. It is a POST because so many SKUs do not fit an address.
+    """
+    return FoundVariants(items=await service.find_variants(shop, ask))

@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from lockstock.kernel.editions import edition_of, whole_edition_of
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput, Refusal
 from lockstock.kernel.money import Money
 from lockstock.kernel.text import words
@@ -237,6 +239,25 @@ def search_words(product: StoredProduct) -> str:
             found += words(value)
     found += words(product.description or "")
     return " ".join(list(dict.fromkeys(found))[:MOST_WORDS])
+
+
+# What an edit changes. Availability changes by itself, and a change of it spoils no edit.
+_EDITED: Mapping[str, Any] = {
+    "name": True,
+    "description": True,
+    "published": True,
+    "variants": {"__all__": {"id", "sku", "price", "attributes"}},
+}
+
+
+def edition(product: Product) -> str:
+    """Return the edition of a product: another one after each edit, whatever is sold meanwhile."""
+    return edition_of(product.model_dump_json(include=dict(_EDITED)))
+
+
+def tag_of(product: Product) -> str:
+    """Return what its ETag says: the edition, then all else that is answered."""
+    return f"{edition(product)}-{whole_edition_of(product)}"
 
 
 def is_available(

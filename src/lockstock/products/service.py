@@ -5,12 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from lockstock.kernel.database import Conflict, Connection, Database, reading, transaction
+from lockstock.kernel.editions import Expected, PreconditionFailed, check_edition
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.ids import new_id
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursors
 from lockstock.products import rules, store
 from lockstock.products.contract import (
+    FindVariants,
+    FoundVariant,
     NewProduct,
     NoSuchProduct,
     Product,
@@ -73,17 +76,30 @@ class ProductsService:
         there = await store.get_products(connection, shop_id, again) if again else {}
         return refused, new, list(there.values())
 
-    async def change(self, shop_id: UUID, product_id: UUID, ask: ProductChange) -> Product:
-        """Change a product and its variants. Raises NoSuchProduct, SkuTaken, InvalidInput."""
-        product = await self._change(shop_id, product_id, ask)
+    async def change(
+        self, shop_id: UUID, product_id: UUID, ask: ProductChange, expected: Expected = None
+    ) -> Product:
+        """Change a product and its variants, if it still is of an edition that is `expected`."""
+        try:
+            product = await self._change(shop_id, product_id, ask, expected)
+        except PreconditionFailed:
+            # Its ETag also has what is available, which is asked for outside of the transaction.
+            now = await self.get(shop_id, product_id, published_only=False)
+            raise PreconditionFailed(rules.tag_of(now)) from None
         return (await with_availability(self._stock, [product]))[0]
 
     @transaction
     async def _change(
-        self, connection: Connection, shop_id: UUID, product_id: UUID, ask: ProductChange
+        self,
+        connection: Connection,
+        shop_id: UUID,
+        product_id: UUID,
+        ask: ProductChange,
+        expected: Expected,
     ) -> StoredProduct:
         await store.lock_product(connection, shop_id, product_id)
         before = _existing(await store.get_products(connection, shop_id, [product_id]), product_id)
+        check_edition(expected, rules.edition(rules.answered(before, {})))
         after = rules.changed(before, ask, [new_id() for _ in ask.variants or []])
         at = await store.now(connection)
         await _write_variants(connection, before, after, at)
@@ -118,6 +134,13 @@ class ProductsService:
     ) -> list[Quote]:
         """The variants with these SKUs that exist, published or not."""
         return await store.variants_by_sku(connection, shop_id, skus)
+
+    @reading
+    async def find_variants(
+        self, connection: Connection, shop_id: UUID, ask: FindVariants
+    ) -> list[FoundVariant]:
+        """Those of these variants that exist, published or not, by SKU."""
+        return await store.find_variants(connection, shop_id, ask)
 
     @reading
     async def existing(

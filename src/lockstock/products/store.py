@@ -8,8 +8,9 @@ from uuid import UUID
 import asyncpg
 
 from lockstock.kernel.database import Connection, Row
+from lockstock.kernel.money import Money
 from lockstock.kernel.text import sort_key
-from lockstock.products.contract import Quote
+from lockstock.products.contract import FindVariants, FoundVariant, Quote
 from lockstock.products.rules import StoredProduct, StoredVariant, search_words
 
 
@@ -307,6 +308,33 @@ async def variants_by_sku(
 ) -> list[Quote]:
     """The variants with these SKUs, published or not."""
     return [_quote(row) for row in await connection.fetch(VARIANTS_BY_SKU, shop_id, skus)]
+
+
+FIND_VARIANTS = """
+    SELECT variants.id, product_id, sku, name, price_minor, currency
+    FROM products.variants
+    JOIN products.products
+        ON products.shop_id = variants.shop_id AND products.id = variants.product_id
+    WHERE variants.shop_id = $1 AND (sku = ANY($2::text[]) OR variants.id = ANY($3::uuid[]))
+    ORDER BY sku
+"""
+
+
+async def find_variants(
+    connection: Connection, shop_id: UUID, ask: FindVariants
+) -> list[FoundVariant]:
+    """The variants with these SKUs or ids, published or not."""
+    rows = await connection.fetch(FIND_VARIANTS, shop_id, ask.skus, ask.variant_ids)
+    return [
+        FoundVariant(
+            variant_id=row["id"],
+            product_id=row["product_id"],
+            sku=row["sku"],
+            name=row["name"],
+            price=Money(amount_minor=row["price_minor"], currency=row["currency"]),
+        )
+        for row in rows
+    ]
 
 
 EXISTING = """

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Screen
+from rich.text import Text
 
 from lockstock.client.api import Client
 from lockstock.client.own_server import own_server
@@ -19,8 +20,16 @@ from lockstock.client.transport import ApiError
 from lockstock.replay.runs import Options, Ran, Script, Telling, read_script, run_replay
 from lockstock.replay.summary import ReplaySummary
 
-# Runs the audit on the database of the settings, prints what it found, returns whether it holds.
-Audit = Callable[[], Awaitable[bool]]
+
+@dataclass(frozen=True)
+class Audited:
+    """What the audit of the database of the settings found, and its lines to print."""
+
+    holds: bool
+    lines: list[str]
+
+
+Audit = Callable[[], Awaitable[Audited]]
 
 # What people read goes to stderr while a command works; its result goes to stdout.
 console = Console(stderr=True, highlight=False)
@@ -89,16 +98,15 @@ async def _inside(file: Path, script: Script, options: Options, where: Where) ->
     async with _server(where) as url, Client(url, connections=2 * options.concurrency) as client:
         with _bar() as bar:
             ran = await run_replay(client, f"Replay {_stem(file)}", script, options, _telling(bar))
-        _print(ran, as_json=where.as_json)
-        if where.url is not None:
+        audited = await where.audit() if where.url is None else None
+        _print(ran, audited, as_json=where.as_json)
+        if audited is None:
             console.print(
                 "The audit reads the database: run `lockstock audit` where the server is."
             )
-            return not ran.summary.problems
-        holds = await where.audit()
-        if where.keep:
+        elif where.keep:
             await _stay(ran, url)
-        return holds and not ran.summary.problems
+        return (audited is None or audited.holds) and not ran.summary.problems
 
 
 @asynccontextmanager
@@ -154,24 +162,30 @@ def _telling(bar: Progress) -> Telling:
     return Telling(opening, invoices)
 
 
-def _print(ran: Ran, *, as_json: bool) -> None:
+def _print(ran: Ran, audited: Audited | None, *, as_json: bool) -> None:
     summary = ran.summary
+    lines = audited.lines if audited is not None else []
     if as_json:
-        typer.echo(
-            json.dumps({"shop_id": ran.shop_id, **vars(summary), "problems": summary.problems})
-        )
+        found = {"shop_id": ran.shop_id, **vars(summary), "problems": summary.problems}
+        # One object and nothing else, for programs. null: the audit is run where the server is.
+        typer.echo(json.dumps(found | {"audit_holds": audited.holds if audited else None}))
+        for line in lines:
+            typer.echo(line, err=True)
         return
     out = Console(highlight=False)
     out.print(_screen("Invoices", summary.outcomes, summary.invoices))
     out.print(_screen("Rows", summary.row_outcomes, summary.rows))
     out.print(_screen("Unpaid orders, as they read now", summary.unpaid_orders, None))
-    out.print(_screen("Meanwhile in the shop", summary.floor, None))
+    if summary.floor:
+        out.print(_screen("Meanwhile in the shop", summary.floor, None))
     out.print(
         f"{summary.orders:,} orders by {summary.customers:,} customers of {summary.products:,} "
         f"products in {summary.seconds:,.0f} s: {summary.orders_per_second:.1f} orders/s"
     )
     for problem in summary.problems:
-        out.print(f"[red]{problem}[/red]")
+        out.print(Text(problem, style="red"))
+    for line in lines:
+        typer.echo(line)
 
 
 def _screen(title: str, counts: "dict[str, int]", total: int | None) -> Screen:

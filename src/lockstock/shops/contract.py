@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from lockstock.kernel.access import Role
+from lockstock.kernel.editions import Expected
 from lockstock.kernel.errors import NotFound, Refusal
 from lockstock.kernel.money import Currency
 from lockstock.kernel.nouns import Ask, Given, Name, Noun
@@ -126,8 +127,11 @@ class Shops(Protocol):
         """Shops by name."""
         ...
 
-    async def change(self, shop_id: UUID, ask: ShopChange) -> Shop:
-        """Change settings. Raises NoSuchShop."""
+    async def change(self, shop_id: UUID, ask: ShopChange, expected: Expected = None) -> Shop:
+        """Change settings, if the shop still is of an edition that is `expected`.
+
+        Raises NoSuchShop, PreconditionFailed.
+        """
         ...
 
     async def role_of(self, shop_id: UUID, user_id: UUID) -> Role | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from lockstock.kernel.access import Caller, Reader, ShopKeeper
+from lockstock.kernel.editions import NOT_MODIFIED, Editing, Looking, tag, whole_edition_of
 from lockstock.kernel.http import (
     OptionalIdempotencyKey,
     PathId,
@@ -76,16 +77,25 @@ def _key(values: list[Any] | None) -> ShopKey | None:
     return None if values is None else ShopKey(name_key=values[0], shop_id=UUID(values[1]))
 
 
-@router.get("/v1/shops/{shop}", responses=_refusals(401, 404))
-async def get_shop(service: Service, shop: PathId, _actor: Reader) -> Shop:
+@router.get("/v1/shops/{shop}", responses=_refusals(401, 404) | NOT_MODIFIED)
+async def get_shop(service: Service, shop: PathId, _actor: Reader, answer: Looking) -> Shop:
     """Show a shop to who works there."""
-    return await service.get(shop)
+    found = await service.get(shop)
+    tag(answer, whole_edition_of(found))
+    return found
 
 
-@router.patch("/v1/shops/{shop}", responses=_refusals(400, 401, 403, 404, 413, 415, 422))
-async def change_shop(service: Service, shop: PathId, _actor: ShopKeeper, ask: ShopChange) -> Shop:
-    """Change what is given. Orders that were placed keep their deadline."""
-    return await service.change(shop, ask)
+@router.patch("/v1/shops/{shop}", responses=_refusals(400, 401, 403, 404, 412, 413, 415, 422))
+async def change_shop(
+    service: Service, shop: PathId, _actor: ShopKeeper, ask: ShopChange, editing: Editing
+) -> Shop:
+    """Change what is given. Orders that were placed keep their deadline.
+
+    With If-Match it is changed only if nobody has changed it since that ETag was given.
+    """
+    changed = await service.change(shop, ask, editing.expected)
+    editing.tag(whole_edition_of(changed))
+    return changed
 
 
 @router.get("/v1/shops/{shop}/members", responses=_refusals(401, 404))

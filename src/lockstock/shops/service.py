@@ -6,6 +6,7 @@ from uuid import UUID
 
 from lockstock.kernel.access import Role
 from lockstock.kernel.database import Connection, Database, reading, transaction
+from lockstock.kernel.editions import Expected, check_edition, whole_edition_of
 from lockstock.kernel.errors import IdempotencyKeyReused
 from lockstock.kernel.ids import derived_id, new_id
 from lockstock.shops import rules, store
@@ -90,9 +91,13 @@ class ShopsService:
         return await store.list_shops_of(connection, ask.user_id, after, ask.limit)
 
     @transaction
-    async def change(self, connection: Connection, shop_id: UUID, ask: ShopChange) -> Shop:
-        """Change settings. Raises NoSuchShop."""
-        shop = rules.changed(_existing(await store.lock_shop(connection, shop_id)), ask)
+    async def change(
+        self, connection: Connection, shop_id: UUID, ask: ShopChange, expected: Expected = None
+    ) -> Shop:
+        """Change settings, if the shop still is of an edition that is `expected`."""
+        before = _existing(await store.lock_shop(connection, shop_id))
+        check_edition(expected, whole_edition_of(before))
+        shop = rules.changed(before, ask)
         await store.update_shop(connection, shop)
         return shop
 

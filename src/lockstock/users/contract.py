@@ -39,8 +39,37 @@ class User(Noun):
     id: UUID
     name: str | None
     is_admin: bool
+    # False for who logs in with codes only.
+    has_password: bool
     identities: list[Identity]
     created_at: datetime
+
+
+class Session(Noun):
+    """A login that lasts. `address` and `user_agent` are of its last use."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+    # Whether it is the one that asks.
+    current: bool
+
+
+class SessionPlace(Noun):
+    """Where a session stands in the list of a user's."""
+
+    last_used_at: datetime
+    id: UUID
+
+
+class Letter(Noun):
+    """What is sent. Where there are no subjects, as in an SMS, the text says all."""
+
+    subject: str
+    text: str = Field(repr=False)
 
 
 class Tokens(Noun):
@@ -86,6 +115,21 @@ class CodeProof(Ask):
 
     identifier: Typed
     code: Code
+
+
+class PasswordChange(Ask):
+    """Ask for another password, showing the one that is good now."""
+
+    current_password: Password
+    new_password: Password
+
+
+class PasswordReset(Ask):
+    """Ask for another password, showing the code that was sent to `identifier` for this."""
+
+    identifier: Typed
+    code: Code
+    new_password: Password
 
 
 class TokenProof(Ask):
@@ -136,6 +180,18 @@ class NoSuchIdentity(NotFound):
     """The caller has no such identity."""
 
 
+class NoSuchSession(NotFound):
+    """The caller has no such session, or it has ended."""
+
+
+class NoSender(Refusal):
+    """Nothing is configured that could send to this kind of identity."""
+
+    status = 503
+    code = "no_sender"
+    title = "This server cannot send codes"
+
+
 class InvalidCredentials(Unauthenticated):
     """Wrong identity, password or code, or a code that is over. Which of them is never said."""
 
@@ -153,7 +209,7 @@ class InvalidRefreshToken(Unauthenticated):
 class Users(Protocol):
     """The verbs. `address` is the network address of the caller, for the limits.
 
-    Those that take an `address` also raise TooManyRequests.
+    Those that take an `address` also raise TooManyRequests, those that send also NoSender.
     """
 
     async def register(self, ask: NewUser, address: str) -> User:
@@ -164,7 +220,7 @@ class Users(Protocol):
         """Create an account that may do everything. Raises IdentityTaken, InvalidInput."""
         ...
 
-    async def login(self, ask: Login, address: str) -> Tokens:
+    async def login(self, ask: Login, address: str, user_agent: str | None = None) -> Tokens:
         """Open a session with a password. Raises InvalidCredentials."""
         ...
 
@@ -172,11 +228,30 @@ class Users(Protocol):
         """Send a code to the identity if somebody has it, after the answer."""
         ...
 
-    async def verify_code(self, ask: CodeProof, address: str) -> Tokens:
-        """Open a session with a code, which verifies the identity. Raises InvalidCredentials."""
+    async def verify_code(
+        self, ask: CodeProof, address: str, user_agent: str | None = None
+    ) -> Tokens:
+        """Open a session with a code, which verifies the identity. Raises InvalidCredentials.
+
+        What the first proof of an identity does to the account is in identities/claims.py.
+        """
         ...
 
-    async def refresh(self, ask: TokenProof) -> Tokens:
+    async def change_password(self, actor: Actor, ask: PasswordChange, address: str) -> None:
+        """Set another password; the caller's other sessions end. Raises InvalidInput."""
+        ...
+
+    async def request_reset(self, ask: CodeRequest, address: str) -> CodeRequested:
+        """Send a code for another password to the identity, if somebody has it."""
+        ...
+
+    async def reset_password(self, ask: PasswordReset, address: str) -> None:
+        """Set another password with a code; all sessions end. Raises InvalidCredentials."""
+        ...
+
+    async def refresh(
+        self, ask: TokenProof, address: str | None = None, user_agent: str | None = None
+    ) -> Tokens:
         """Exchange a refresh token for new tokens. Raises InvalidRefreshToken.
 
         A token that was exchanged before is in two hands: its session ends.
@@ -191,10 +266,25 @@ class Users(Protocol):
         """Return the caller. Raises Unauthenticated when their session has ended."""
         ...
 
+    async def list_sessions(
+        self, actor: Actor, after: SessionPlace | None, limit: int
+    ) -> list[Session]:
+        """Return the caller's sessions that last, those used last first."""
+        ...
+
+    async def end_session(self, actor: Actor, session_id: UUID) -> None:
+        """End one of the caller's sessions. Raises NoSuchSession."""
+        ...
+
+    async def end_other_sessions(self, actor: Actor) -> None:
+        """End all of the caller's sessions but the one that asks."""
+        ...
+
     async def add_identity(self, actor: Actor, ask: NewIdentity, address: str) -> CodeRequested:
         """Send a code to what may become an identity of the caller. Raises IdentityTaken.
 
-        Until the code comes back it is nobody's: no login, and free for anyone else.
+        Until the code comes back it is nobody's: no login, and free for anyone else. An identity
+        of the caller's that was never verified is verified in the same way.
         """
         ...
 
@@ -204,6 +294,14 @@ class Users(Protocol):
 
     async def remove_identity(self, actor: Actor, kind: IdentityKind, value: str) -> None:
         """Take an identity away. Raises NoSuchIdentity, LastIdentity."""
+        ...
+
+    async def admit_letter(self, identifier: str, address: str) -> str:
+        """Return the identity in its one form if a letter may go there. Raises InvalidInput."""
+        ...
+
+    async def post(self, identifier: str, letter: Letter) -> None:
+        """Send a letter to an identity that `admit_letter` gave, after the answer."""
         ...
 
     async def exists(self, user_ids: Sequence[UUID]) -> set[UUID]:

@@ -17,25 +17,31 @@ from lockstock.users import store
 from lockstock.users.attempts import service as attempts
 from lockstock.users.attempts.rules import Limit, Limits
 from lockstock.users.attempts.store import delete_ended_attempts
-from lockstock.users.codes.rules import message
-from lockstock.users.codes.service import NOBODY, Codes
-from lockstock.users.codes.store import CodeKey, delete_ended_codes
+from lockstock.users.codes.service import Codes
+from lockstock.users.codes.store import delete_ended_codes
 from lockstock.users.contract import (
     CodeProof,
     CodeRequest,
     CodeRequested,
     IdentityKind,
     IdentityTaken,
-    InvalidCredentials,
+    Letter,
     Login,
     NewIdentity,
     NewUser,
+    PasswordChange,
+    PasswordReset,
+    Session,
+    SessionPlace,
     TokenProof,
     Tokens,
     User,
 )
+from lockstock.users.hashing import Passwords
 from lockstock.users.identities.service import Identities
-from lockstock.users.passwords import Passwords
+from lockstock.users.logins.service import Logins
+from lockstock.users.parts import Parts
+from lockstock.users.passwords.service import PasswordChanges
 from lockstock.users.rules import (
     Identifier,
     UserLimits,
@@ -45,9 +51,11 @@ from lockstock.users.rules import (
     typed_identifier,
     typed_identities,
 )
-from lockstock.users.sender import Courier, Sender
+from lockstock.users.senders.contract import Sender
+from lockstock.users.senders.courier import Courier
+from lockstock.users.sessions.rules import Origin, origin_of
 from lockstock.users.sessions.service import Sessions
-from lockstock.users.store import Credentials, NewAccount
+from lockstock.users.store import NewAccount
 
 
 class UsersService:
@@ -59,16 +67,31 @@ class UsersService:
         self.database = database
         self._rules = rules
         self._limits = Limits(rules)
-        self._passwords = Passwords(rules)
-        self._codes = Codes(rules)
+        self._hasher = Passwords(rules)
         self._sessions = Sessions(tokens, rules.refresh_token_seconds)
         self._courier = Courier(sender)
-        self._identities = Identities(database, rules, self._codes, self._sessions, self._courier)
+        parts = Parts(
+            database=database,
+            rules=rules,
+            limits=self._limits,
+            passwords=self._hasher,
+            codes=Codes(rules),
+            sessions=self._sessions,
+            courier=self._courier,
+        )
+        self._logins = Logins(parts)
+        self._passwords = PasswordChanges(parts)
+        self._identities = Identities(parts)
+
+    @property
+    def unreached(self) -> list[IdentityKind]:
+        """The kinds of identity that nothing can be sent to."""
+        return self._courier.unreached
 
     async def close(self) -> None:
         """Wait for codes that are being sent, and for the threads."""
         await self._courier.close()
-        await self._passwords.close()
+        await self._hasher.close()
 
     @transaction
     async def _count(self, connection: Connection, *limits: Limit) -> None:
@@ -100,7 +123,7 @@ class UsersService:
         if fault := password_fault(ask.password, identities):
             raise InvalidInput.at("password", fault)
         await self._check_free(identities, limits)
-        password_hash = await self._passwords.hash(ask.password)
+        password_hash = await self._hasher.hash(ask.password)
         return await self._insert(identities, ask.name, password_hash, is_admin=is_admin)
 
     @reading
@@ -127,108 +150,51 @@ class UsersService:
         now = await store.read_clock(connection)
         account = NewAccount(new_id(), name, is_admin, password_hash, now)
         await store.insert_user(connection, account)
+        # An operator vouches for an administrator's; other people's are proven by a code.
+        verified_at = now if is_admin else None
         for identity in identities:
-            if not await store.insert_identity(connection, identity, account.id, None, now):
+            if not await store.insert_identity(connection, identity, account.id, verified_at, now):
                 raise IdentityTaken.of(identity.kind)
         [user] = await store.get_users(connection, [account.id])
         return user
 
-    async def login(self, ask: Login, address: str) -> Tokens:
-        """Open a session with a password. An unknown identity takes the same work."""
-        identity = typed_identifier(ask.identifier, self._rules.default_region)
-        limits = (self._limits.passwords(identity), self._limits.address(address))
-        known = await self._find_credentials(identity, limits)
-        shown = None if known is None else known.password_hash
-        right = await self._passwords.verify(ask.password, shown)
-        new_hash = None
-        if right and shown and self._passwords.is_outdated(shown):
-            new_hash = await self._passwords.hash(ask.password)
-        verified = known if right else None
-        return granted(await self._log_in(identity, verified, new_hash, limits))
-
-    @reading
-    async def _find_credentials(
-        self, connection: Connection, identity: Identifier, limits: tuple[Limit, Limit]
-    ) -> Credentials | None:
-        if full := await attempts.refusal(connection, *limits):
-            raise full
-        return await store.find_credentials(connection, identity)
-
-    @transaction
-    async def _log_in(
-        self,
-        connection: Connection,
-        identity: Identifier,
-        verified: Credentials | None,
-        new_hash: str | None,
-        limits: tuple[Limit, Limit],
-    ) -> Tokens | Refusal:
-        # Of many guesses at once no more are answered than one after the other: once the limit
-        # is reached the right one is refused like the wrong ones.
-        await attempts.lock(connection, limits[0])
-        if full := await attempts.refusal(connection, *limits):
-            return full
-        if verified is None or not await self._is_still_so(connection, identity, verified):
-            return await self._failed(connection, limits)
-        if new_hash is not None:
-            await store.set_password(connection, verified.user_id, new_hash)
-        return await self._sessions.open(connection, verified.user_id)
-
-    async def _is_still_so(
-        self, connection: Connection, identity: Identifier, verified: Credentials
-    ) -> bool:
-        # The password was verified with no lock held: it may have been changed since.
-        await store.lock_user(connection, verified.user_id)
-        return await store.find_credentials(connection, identity) == verified
-
-    async def _failed(self, connection: Connection, limits: tuple[Limit, Limit]) -> Refusal:
-        full = await attempts.count(connection, *limits)
-        return full or InvalidCredentials("The identity, password or code is not right.")
+    async def login(self, ask: Login, address: str, user_agent: str | None = None) -> Tokens:
+        """Open a session with a password."""
+        return await self._logins.login(ask, origin_of(address, user_agent))
 
     async def request_code(self, ask: CodeRequest, address: str) -> CodeRequested:
-        """Send a code to the identity if somebody has it. Both ways take the same work."""
-        identity = typed_identifier(ask.identifier, self._rules.default_region)
-        await self._count(self._limits.codes(identity), self._limits.address(address))
-        code, owner = await self._make_login_code(identity)
-        if owner is not None:
-            self._courier.post(identity, message(code, self._rules.code_seconds))
-        return CodeRequested(expires_in=self._rules.code_seconds)
+        """Send a code to the identity if somebody has it."""
+        return await self._logins.request_code(ask, address)
 
-    @transaction
-    async def _make_login_code(
-        self, connection: Connection, identity: Identifier
-    ) -> tuple[str, UUID | None]:
-        owner = await store.find_owner(connection, identity)
-        key = CodeKey("login", identity, owner or NOBODY)
-        return await self._codes.make(connection, key), owner
-
-    async def verify_code(self, ask: CodeProof, address: str) -> Tokens:
+    async def verify_code(
+        self, ask: CodeProof, address: str, user_agent: str | None = None
+    ) -> Tokens:
         """Open a session with a code."""
-        identity = typed_identifier(ask.identifier, self._rules.default_region)
-        limits = (self._limits.guesses(identity), self._limits.address(address))
-        return granted(await self._log_in_by_code(identity, ask.code, limits))
+        return await self._logins.verify_code(ask, origin_of(address, user_agent))
 
-    @transaction
-    async def _log_in_by_code(
-        self, connection: Connection, identity: Identifier, code: str, limits: tuple[Limit, Limit]
-    ) -> Tokens | Refusal:
-        await attempts.lock(connection, limits[0])
-        if full := await attempts.refusal(connection, *limits):
-            return full
-        owner = await store.find_owner(connection, identity)
-        key = CodeKey("login", identity, owner or NOBODY)
-        if not await self._codes.prove(connection, key, code) or owner is None:
-            return await self._failed(connection, limits)
-        await store.verify_identity(connection, identity, owner, await store.read_clock(connection))
-        return await self._sessions.open(connection, owner)
+    async def change_password(self, actor: Actor, ask: PasswordChange, address: str) -> None:
+        """Set another password; the caller's other sessions end."""
+        await self._passwords.change(actor, ask, address)
 
-    async def refresh(self, ask: TokenProof) -> Tokens:
+    async def request_reset(self, ask: CodeRequest, address: str) -> CodeRequested:
+        """Send a code for another password to the identity, if somebody has it."""
+        return await self._passwords.request_reset(ask, address)
+
+    async def reset_password(self, ask: PasswordReset, address: str) -> None:
+        """Set another password with a code; all sessions end."""
+        await self._passwords.reset(ask, address)
+
+    async def refresh(
+        self, ask: TokenProof, address: str | None = None, user_agent: str | None = None
+    ) -> Tokens:
         """Exchange a refresh token for new tokens."""
-        return granted(await self._refresh(ask.refresh_token))
+        return granted(await self._refresh(ask.refresh_token, origin_of(address, user_agent)))
 
     @transaction
-    async def _refresh(self, connection: Connection, refresh_token: str) -> Tokens | Refusal:
-        return await self._sessions.refresh(connection, refresh_token)
+    async def _refresh(
+        self, connection: Connection, refresh_token: str, origin: Origin
+    ) -> Tokens | Refusal:
+        return await self._sessions.refresh(connection, refresh_token, origin)
 
     @transaction
     async def logout(self, connection: Connection, ask: TokenProof) -> None:
@@ -242,6 +208,24 @@ class UsersService:
         [user] = await store.get_users(connection, [actor.user_id])
         return user
 
+    @reading
+    async def list_sessions(
+        self, connection: Connection, actor: Actor, after: SessionPlace | None, limit: int
+    ) -> list[Session]:
+        """Return the caller's sessions that last, those used last first."""
+        return await self._sessions.list_own(connection, actor, after, limit)
+
+    @transaction
+    async def end_session(self, connection: Connection, actor: Actor, session_id: UUID) -> None:
+        """End one of the caller's sessions. Raises NoSuchSession."""
+        await self._sessions.end_one(connection, actor, session_id)
+
+    @transaction
+    async def end_other_sessions(self, connection: Connection, actor: Actor) -> None:
+        """End all of the caller's sessions but the one that asks."""
+        await self._sessions.require(connection, actor)
+        await self._sessions.end_all(connection, actor.user_id, but=actor.session_id)
+
     async def add_identity(self, actor: Actor, ask: NewIdentity, address: str) -> CodeRequested:
         """Send a code to what may become an identity of the caller."""
         return await self._identities.add(actor, ask, address)
@@ -253,6 +237,17 @@ class UsersService:
     async def remove_identity(self, actor: Actor, kind: IdentityKind, value: str) -> None:
         """Take an identity away, but the last one."""
         await self._identities.remove(actor, kind, value)
+
+    async def admit_letter(self, identifier: str, address: str) -> str:
+        """Return the identity in its one form if a letter may go there."""
+        identity = typed_identifier(identifier, self._rules.default_region)
+        self._courier.check(identity.kind)
+        await self._count(self._limits.letters(identity), self._limits.address(address))
+        return identity.value
+
+    async def post(self, identifier: str, letter: Letter) -> None:
+        """Send a letter to an identity that `admit_letter` gave, after the answer."""
+        self._courier.post(identifier_of(identifier, self._rules.default_region), letter)
 
     @reading
     async def exists(self, connection: Connection, user_ids: Sequence[UUID]) -> set[UUID]:

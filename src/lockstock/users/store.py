@@ -29,7 +29,7 @@ class NewAccount:
     id: UUID
     name: str | None
     is_admin: bool
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
     created_at: datetime
 
 
@@ -138,11 +138,20 @@ async def is_admin(connection: Connection, user_id: UUID) -> bool:
     return admin
 
 
+FIND_PASSWORD = "SELECT password_hash FROM users.users WHERE id = $1"  # noqa: S105 (SQL)
+
+
+async def find_password(connection: Connection, user_id: UUID) -> str | None:
+    """Return the hash of the user's password."""
+    password_hash: str | None = await connection.fetchval(FIND_PASSWORD, user_id)
+    return password_hash
+
+
 SET_PASSWORD = "UPDATE users.users SET password_hash = $2 WHERE id = $1"  # noqa: S105 (SQL)
 
 
-async def set_password(connection: Connection, user_id: UUID, password_hash: str) -> None:
-    """Keep another hash."""
+async def set_password(connection: Connection, user_id: UUID, password_hash: str | None) -> None:
+    """Keep another hash, or none: then only codes log in."""
     await connection.execute(SET_PASSWORD, user_id, password_hash)
 
 
@@ -210,7 +219,7 @@ async def list_identities(
 
 
 GET_USERS = """
-    SELECT id, name, is_admin, created_at
+    SELECT id, name, is_admin, password_hash IS NOT NULL AS has_password, created_at
     FROM users.users
     WHERE id = ANY ($1::uuid[])
     ORDER BY id
@@ -226,6 +235,7 @@ async def get_users(connection: Connection, user_ids: Sequence[UUID]) -> list[Us
             id=row["id"],
             name=row["name"],
             is_admin=row["is_admin"],
+            has_password=row["has_password"],
             identities=identities[row["id"]],
             created_at=row["created_at"],
         )

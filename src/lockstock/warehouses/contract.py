@@ -10,9 +10,11 @@ from uuid import UUID
 
 from pydantic import Field
 
+from lockstock.kernel.editions import Expected
 from lockstock.kernel.errors import NotFound
 from lockstock.kernel.nouns import (
     Ask,
+    Given,
     Id,
     Name,
     Noun,
@@ -78,10 +80,10 @@ class NewWarehouse(Ask):
 
 
 class WarehouseChange(Ask):
-    """Ask to change what is given."""
+    """Ask to change what is given. `location: null` takes it away."""
 
-    name: Name | None = None
-    priority: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    name: Given[Name] = None
+    priority: Given[Annotated[int, Field(ge=0, le=1_000_000)]] = None
     location: Location | None = None
 
 
@@ -124,8 +126,13 @@ class Warehouses(Protocol):
         """One warehouse. Raises NoSuchWarehouse."""
         ...
 
-    async def change(self, shop_id: UUID, warehouse_id: UUID, ask: WarehouseChange) -> Warehouse:
-        """Change name, priority or location. Raises NoSuchWarehouse."""
+    async def change(
+        self, shop_id: UUID, warehouse_id: UUID, ask: WarehouseChange, expected: Expected = None
+    ) -> Warehouse:
+        """Change name, priority or location, if it still is of an edition that is `expected`.
+
+        Raises NoSuchWarehouse, PreconditionFailed.
+        """
         ...
 
     async def activate(self, shop_id: UUID, warehouse_id: UUID) -> Switched:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 
 from lockstock.kernel.access import Reader, WarehouseKeeper
+from lockstock.kernel.editions import NOT_MODIFIED, Editing, Looking, tag, whole_edition_of
 from lockstock.kernel.http import PathId, Problem, StrictRoute, provided
 from lockstock.kernel.ids import new_id
 from lockstock.kernel.nouns import Page
@@ -46,24 +47,32 @@ async def open_warehouse(
     return warehouse
 
 
-@router.get("/warehouses/{warehouse}", tags=TAGS, responses=REFUSALS)
+@router.get("/warehouses/{warehouse}", tags=TAGS, responses=REFUSALS | NOT_MODIFIED)
 async def get_warehouse(
-    shop: PathId, warehouse: PathId, _caller: Reader, service: Service
+    shop: PathId, warehouse: PathId, _caller: Reader, service: Service, answer: Looking
 ) -> Warehouse:
     """Show one warehouse."""
-    return await service.get(shop, warehouse)
+    found = await service.get(shop, warehouse)
+    tag(answer, whole_edition_of(found))
+    return found
 
 
-@router.patch("/warehouses/{warehouse}", tags=TAGS, responses=REFUSALS)
+@router.patch("/warehouses/{warehouse}", tags=TAGS, responses=REFUSALS | {412: {"model": Problem}})
 async def change_warehouse(
     shop: PathId,
     warehouse: PathId,
     ask: WarehouseChange,
     _caller: WarehouseKeeper,
     service: Service,
+    editing: Editing,
 ) -> Warehouse:
-    """Change name, priority or location: what is given."""
-    return await service.change(shop, warehouse, ask)
+    """Change name, priority or location: what is given.
+
+    With If-Match it is changed only if nobody has changed it since that ETag was given.
+    """
+    changed = await service.change(shop, warehouse, ask, editing.expected)
+    editing.tag(whole_edition_of(changed))
+    return changed
 
 
 @router.post("/warehouses/{warehouse}/activate", tags=TAGS, responses=REFUSALS)

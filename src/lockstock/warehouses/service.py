@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Database, reading, transaction
+from lockstock.kernel.editions import Expected, check_edition, whole_edition_of
 from lockstock.warehouses import store
 from lockstock.warehouses.contract import (
     Deactivate,
@@ -47,9 +48,16 @@ class WarehousesService:
 
     @transaction
     async def change(
-        self, connection: Connection, shop_id: UUID, warehouse_id: UUID, ask: WarehouseChange
+        self,
+        connection: Connection,
+        shop_id: UUID,
+        warehouse_id: UUID,
+        ask: WarehouseChange,
+        expected: Expected = None,
     ) -> Warehouse:
-        """Change what is given."""
+        """Change what is given, if it still is of an edition that is `expected`."""
+        before = _known(await store.lock_warehouse(connection, shop_id, warehouse_id))
+        check_edition(expected, whole_edition_of(before))
         return _known(await store.change_warehouse(connection, shop_id, warehouse_id, ask))
 
     @transaction
@@ -61,26 +69,32 @@ class WarehousesService:
             warehouse=_known(warehouse), dry_run=False, kept_orders=kept, moved=[], stranded=[]
         )
 
-    @transaction
-    async def deactivate(
-        self, connection: Connection, shop_id: UUID, warehouse_id: UUID, ask: Deactivate
-    ) -> Switched:
+    async def deactivate(self, shop_id: UUID, warehouse_id: UUID, ask: Deactivate) -> Switched:
         """Let no buyer take from it once this has returned; its stock stays as it is.
 
-        The update waits for the buyers who have looked at the flag; those who come later see it
-        down. What was promised is kept: holds may still be paid, paid lines still ship.
+        Two transactions: while new buyers come, those who have looked at the flag are never all
+        gone. So the flag goes down first, and only then is waited for those who saw it up. What was
+        promised is kept: holds may still be paid, paid lines still ship.
         """
-        if ask.dry_run:
-            found = await store.get_warehouses(connection, shop_id, [warehouse_id])
-            warehouse = found.get(warehouse_id)
-        else:
-            warehouse = await store.switch_warehouse(
-                connection, shop_id, warehouse_id, active=False
-            )
+        if not ask.dry_run:
+            await self._lower_flag(shop_id, warehouse_id)
+        return await self._switched_off(shop_id, warehouse_id, dry_run=ask.dry_run)
+
+    @transaction
+    async def _lower_flag(self, connection: Connection, shop_id: UUID, warehouse_id: UUID) -> None:
+        _known(await store.switch_warehouse(connection, shop_id, warehouse_id, active=False))
+
+    @transaction
+    async def _switched_off(
+        self, connection: Connection, shop_id: UUID, warehouse_id: UUID, *, dry_run: bool
+    ) -> Switched:
+        if not dry_run:
+            await store.await_buyers(connection, shop_id, warehouse_id)
+        found = await store.get_warehouses(connection, shop_id, [warehouse_id])
         kept = await store.promises_of_warehouse(connection, shop_id, warehouse_id)
         return Switched(
-            warehouse=_known(warehouse),
-            dry_run=ask.dry_run,
+            warehouse=_known(found.get(warehouse_id)),
+            dry_run=dry_run,
             kept_orders=kept,
             moved=[],
             stranded=[],

@@ -78,12 +78,28 @@ async def get_warehouses(
     return {row["id"]: warehouse_of(row) for row in rows}
 
 
+LOCK_WAREHOUSE = """
+    SELECT shop_id, id, name, active, priority, latitude, longitude, created_at
+    FROM warehouses.warehouses
+    WHERE shop_id = $1 AND id = $2
+    FOR NO KEY UPDATE
+"""
+
+
+async def lock_warehouse(
+    connection: Connection, shop_id: UUID, warehouse_id: UUID
+) -> Warehouse | None:
+    """One warehouse, held until the transaction ends, as an update of it would."""
+    row = await connection.fetchrow(LOCK_WAREHOUSE, shop_id, warehouse_id)
+    return None if row is None else warehouse_of(row)
+
+
 CHANGE_WAREHOUSE = """
     UPDATE warehouses.warehouses
     SET name = coalesce($3, name),
         priority = coalesce($4, priority),
-        latitude = coalesce($5, latitude),
-        longitude = coalesce($6, longitude)
+        latitude = CASE WHEN $5 THEN $6 ELSE latitude END,
+        longitude = CASE WHEN $5 THEN $7 ELSE longitude END
     WHERE shop_id = $1 AND id = $2
     RETURNING shop_id, id, name, active, priority, latitude, longitude, created_at
 """
@@ -99,13 +115,14 @@ async def change_warehouse(
         warehouse_id,
         ask.name,
         ask.priority,
+        "location" in ask.model_fields_set,
         ask.location and ask.location.latitude,
         ask.location and ask.location.longitude,
     )
     return None if row is None else warehouse_of(row)
 
 
-# Waits for the buyers who hold the row FOR SHARE. Those who come after see the new flag.
+# Waits for nobody: buyers hold the row FOR KEY SHARE. Those who come after see the new flag.
 SWITCH_WAREHOUSE = """
     UPDATE warehouses.warehouses
     SET active = $3
@@ -120,6 +137,16 @@ async def switch_warehouse(
     """Switch on or off; None where there is no such warehouse."""
     row = await connection.fetchrow(SWITCH_WAREHOUSE, shop_id, warehouse_id, active)
     return None if row is None else warehouse_of(row)
+
+
+AWAIT_BUYERS = """
+    SELECT id FROM warehouses.warehouses WHERE shop_id = $1 AND id = $2 FOR UPDATE
+"""
+
+
+async def await_buyers(connection: Connection, shop_id: UUID, warehouse_id: UUID) -> None:
+    """Wait for the buyers who looked at a warehouse before its flag went down."""
+    await connection.execute(AWAIT_BUYERS, shop_id, warehouse_id)
 
 
 PROMISES_OF_WAREHOUSE = """

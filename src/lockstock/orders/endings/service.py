@@ -7,11 +7,11 @@ or finds it free (then the commit is refused). Either way its event is settled u
 lock, finds the order cancelled, refunds, and has the stock freed once more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Database, reading, transaction
-from lockstock.kernel.errors import Unavailable
+from lockstock.kernel.errors import DatabaseUnavailable, Unavailable
 from lockstock.kernel.ids import derived_id
 from lockstock.kernel.telemetry import log
 from lockstock.orders import rules, store, telemetry
@@ -136,9 +136,9 @@ class EndingsService:
         """Mark orders past their deadline, and free the stock of ended ones; return how many."""
         done = 0
         for shop_id, order_ids in (await self._due_orders(most)).items():
-            done += await self._expire(shop_id, order_ids)
+            done += await _each_or_left(self._expire, shop_id, order_ids)
         for shop_id, order_ids in (await self._due_checks(most)).items():
-            done += await self.check_stock(shop_id, order_ids)
+            done += await _each_or_left(self.check_stock, shop_id, order_ids)
         return done
 
     @reading
@@ -174,6 +174,27 @@ class EndingsService:
             await store.move_orders(connection, shop_id, moves)
             await payments.close_attempts(connection, shop_id, locked)
         return len(moves)
+
+
+async def _each_or_left(
+    step: Callable[[UUID, list[UUID]], Awaitable[int]], shop_id: UUID, order_ids: list[UUID]
+) -> int:
+    """Take a step with orders of a shop; should it fail, with each alone, leaving out who fails."""
+    try:
+        return await step(shop_id, order_ids)
+    except DatabaseUnavailable:
+        raise
+    except Unavailable as refusal:
+        # Not the fault of one of them: the next round tries again.
+        log().warning("orders_left_for_later", shop=str(shop_id), code=refusal.code)
+        return 0
+    except Exception:
+        # One order that cannot be ended must not keep the others, of any shop, from it.
+        if len(order_ids) > 1:
+            return sum([await _each_or_left(step, shop_id, [one]) for one in order_ids])
+        telemetry.LEFT_TO_WORKER.labels("end").inc()
+        log().exception("order_left_for_later", shop=str(shop_id), order=str(order_ids[0]))
+        return 0
 
 
 def _has_ended(reservation: Reservation | None) -> bool:

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from lockstock.kernel.errors import NotFound, Refusal
+from lockstock.kernel.errors import NotFound, Refusal, Unavailable
 from lockstock.kernel.ids import derived_id
 from lockstock.kernel.money import MOST_MINOR, Money
 from lockstock.kernel.nouns import Ask, Noun, Reason
-from lockstock.orders.contract import Answered, Asked
+from lockstock.orders.contract import Answered, Asked, Position
 
 PaymentStatus = Literal["pending", "captured", "failed", "cancelled", "refunded"]
 EventKind = Literal["captured", "failed", "cancelled"]
@@ -27,6 +27,14 @@ class NewPayment(Ask):
     provider: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,31}$")]
 
 
+class Reviewed(Noun):
+    """Somebody of the shop has looked at a payment that was flagged, and says what came of it."""
+
+    at: datetime
+    actor_id: UUID
+    reason: str
+
+
 class Payment(Noun):
     """One attempt to pay an order. `amount` is what is asked for."""
 
@@ -38,18 +46,26 @@ class Payment(Noun):
     amount: Money
     # What the provider took, if anything.
     captured: Money | None
-    # The provider took another amount or currency than it was asked for: look at it.
+    # The provider took another amount or currency than it was asked for, or will not give money
+    # back: a person has to look at it, and has not yet.
     review: bool
-    # Where the customer pays. None until the provider has opened it.
+    reviewed: Reviewed | None = None
+    # The provider's own name for it. None until it has opened it.
+    reference: str | None = None
+    # Where the customer pays. None for a provider whose own page is part of the shop's.
     pay_url: str | None
+    # What the provider's script in the customer's browser pays with. Only in the answer to whoever
+    # started the payment.
+    client_secret: str | None = None
     created_at: datetime
 
 
 class Opened(Noun):
-    """A payment that a provider has opened: its name for it, and where the customer pays."""
+    """A payment that a provider has opened: its name for it, and how the customer pays there."""
 
     reference: str
-    pay_url: str
+    pay_url: str | None
+    client_secret: str | None = None
 
 
 class PaymentEvent(Noun):
@@ -70,6 +86,27 @@ class PaymentEvent(Noun):
         return derived_id("event", self.provider, self.event_id)
 
 
+class Ignored(Noun):
+    """An event of a provider that does not say how a payment of ours stands. Nothing is kept."""
+
+    provider: str
+    event_id: str
+
+
+class PaymentList(Noun):
+    """Ask for a shop's payments, newest first, after a position."""
+
+    review: bool | None = None
+    after: Position | None = None
+    limit: int = 50
+
+
+class Review(Ask):
+    """Say what came of looking at a payment that was flagged."""
+
+    reason: Reason
+
+
 class NotPayable(Refusal):
     """The order is paid or has ended. `order_status` says how it stands."""
 
@@ -80,6 +117,29 @@ class NotPayable(Refusal):
 
 class NoSuchPayment(NotFound):
     """There is no such payment, or none that the caller may know of."""
+
+
+class NotFlagged(Refusal):
+    """Nobody was asked to look at this payment."""
+
+    status = 409
+    code = "payment_not_flagged"
+    title = "The payment is not flagged for review"
+
+
+class ProviderUnavailable(Unavailable):
+    """The provider did not answer. The same request with the same key finds out what it did."""
+
+    code = "provider_unavailable"
+    title = "The payment provider does not answer"
+
+
+class ProviderRefused(Refusal):
+    """The provider will not take this payment, for instance because it is too small for it."""
+
+    status = 409
+    code = "provider_refused"
+    title = "The payment provider refuses"
 
 
 class BadSignature(Refusal):
@@ -132,7 +192,8 @@ class Payments(Protocol):
     ) -> Answered[Payment]:
         """Start an attempt to pay. A replay answers it as it was when started.
 
-        Raises NoSuchOrder, NotPayable, ReservationExpired, IdempotencyKeyReused, InvalidInput.
+        Raises NoSuchOrder, NotPayable, ReservationExpired, IdempotencyKeyReused, InvalidInput,
+        ProviderUnavailable, ProviderRefused.
         """
         ...
 
@@ -140,11 +201,24 @@ class Payments(Protocol):
         """The attempts to pay an order, oldest first."""
         ...
 
+    async def list_of_shop(self, shop_id: UUID, ask: PaymentList) -> list[Payment]:
+        """The shop's payments, newest first; one more than `limit` where there are more."""
+        ...
+
+    async def review(self, shop_id: UUID, payment_id: UUID, ask: Review, asked: Asked) -> Payment:
+        """Take the flag off a payment. Reviewed again it stays as it is.
+
+        Raises NoSuchPayment, NotFlagged.
+        """
+        ...
+
     async def find(self, payment_id: UUID) -> Payment:
         """One payment, whatever its shop. Raises NoSuchPayment."""
         ...
 
-    async def receive(self, provider: str, headers: Mapping[str, str], body: bytes) -> PaymentEvent:
+    async def receive(
+        self, provider: str, headers: Mapping[str, str], body: bytes
+    ) -> PaymentEvent | Ignored:
         """Keep a provider's event, then apply it. Once kept it is applied, sooner or later.
 
         Raises NoSuchProvider, BadSignature, MalformedBody, InvalidInput.
@@ -152,7 +226,7 @@ class Payments(Protocol):
         ...
 
     async def sweep(self, most: int) -> int:
-        """Apply the events that are due, and close attempts that nobody needs; return how many."""
+        """Apply the events that are due, close and look up attempts; return how many."""
         ...
 
 

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from lockstock.orders.payments.contract import Opened, Payment, PaymentEvent, Refund
+from lockstock.orders.payments.contract import (
+    EventKind,
+    Ignored,
+    Opened,
+    Payment,
+    PaymentEvent,
+    Refund,
+)
 
 
 class RefundImpossible(Exception):
@@ -18,17 +25,33 @@ class Provider(Protocol):
     """
 
     async def create(self, payment: Payment) -> Opened:
-        """Open a payment."""
+        """Open a payment. Raises ProviderRefused where it never will."""
         ...
 
     async def cancel(self, payment: Payment) -> None:
-        """Close a payment that nobody needs. What was captured meanwhile comes as an event."""
+        """Close a payment that nobody needs. One that has its money stays as it is."""
         ...
 
     async def refund(self, payment: Payment, refund: Refund) -> None:
         """Give money back. Raises RefundImpossible."""
         ...
 
-    def verify(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent:
+    async def look_up(self, payment: Payment) -> PaymentEvent | None:
+        """Ask how a payment stands, as an event; None while nothing has happened to it.
+
+        The event's id is made of what it says, so that asking again finds the same event.
+        """
+        ...
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | Ignored:
         """Read an event. Raises BadSignature, MalformedBody, InvalidInput."""
         ...
+
+    async def close(self) -> None:
+        """Let go of what calls need."""
+        ...
+
+
+def looked_up_id(payment: Payment, kind: EventKind) -> str:
+    """Return the id of the event that a look-up finds: always the same for the same news."""
+    return f"looked-up-{kind}-{payment.id}"

@@ -1,12 +1,16 @@
-"""HTTP of payments: starting them, what providers send, and telling the sandbox what to do."""
+"""HTTP of payments: starting them, what providers send, and what people have to look at."""
 
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 
-from lockstock.kernel.access import Actor, CallerIfAny
-from lockstock.kernel.http import PathId, Problem, StrictRoute, provided
+from lockstock.kernel.access import OrderKeeper
+from lockstock.kernel.http import PathId, Problem, RequestId, StrictRoute, provided
 from lockstock.kernel.nouns import Noun, Page
+from lockstock.kernel.paging import Cursor, Cursors, Limit
 from lockstock.orders.callers import (
     ORDER,
     READING_REFUSALS,
@@ -14,30 +18,29 @@ from lockstock.orders.callers import (
     OwnAsked,
     OwnOrder,
     ReadableOrder,
-    check_reach,
     mark_replay,
 )
-from lockstock.orders.contract import NoSuchOrder, Orders
+from lockstock.orders.contract import Asked, Position
 from lockstock.orders.payments.contract import (
-    EventKind,
     NewPayment,
-    NoSuchPayment,
-    NoSuchProvider,
     Payment,
+    PaymentList,
+    Payments,
+    Review,
 )
-from lockstock.orders.payments.sandbox import NAME, Sandbox, SandboxAsk, event_for
-from lockstock.orders.payments.service import PaymentsService
 
 router = APIRouter(route_class=StrictRoute)
 
-Service = Annotated[PaymentsService, provided("payments")]
+PAYMENTS = "/v1/shops/{shop}/payments"
+Service = Annotated[Payments, provided("payments")]
+OwnCursors = Annotated[Cursors, provided("cursors")]
 WEBHOOK_REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 404, 422)
 }
 
 
 class Received(Noun):
-    """An event is kept. It is applied now or later, once."""
+    """An event was taken. One that says how a payment stands is kept, and applied once."""
 
     event_id: str
 
@@ -46,7 +49,10 @@ class Received(Noun):
 async def start_payment(
     found: OwnOrder, ask: NewPayment, asked: OwnAsked, service: Service, response: Response
 ) -> Payment:
-    """Start an attempt to pay an order. The customer pays at `pay_url`."""
+    """Start an attempt to pay an order.
+
+    The customer pays at `pay_url`, or in the shop's own page with the `client_secret`.
+    """
     answer = await service.start(found.shop_id, found.id, ask, asked)
     return mark_replay(response, answer)
 
@@ -68,77 +74,54 @@ async def receive_event(provider: str, request: Request, service: Service) -> Re
     return Received(event_id=event.event_id)
 
 
-@router.post(
-    "/v1/sandbox/payments/{payment}/succeed",
-    status_code=202,
-    tags=["sandbox"],
-    responses=REFUSALS,
-)
-async def succeed(
-    request: Request,
-    payment: PathId,
-    caller: CallerIfAny,
+class PaymentFilters(BaseModel):
+    """Which page of which payments is asked for."""
+
+    review: Annotated[bool | None, Query(description="only those that a person has to look at")] = (
+        None
+    )
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+@router.get(PAYMENTS, tags=["payments"], responses=READING_REFUSALS)
+async def list_shop_payments(
+    shop: PathId,
+    _caller: OrderKeeper,
     service: Service,
-    ask: SandboxAsk | None = None,
-) -> Received:
-    """Let the sandbox take the money (development and tests only).
+    cursors: OwnCursors,
+    filters: Annotated[PaymentFilters, Query()],
+) -> Page[Payment]:
+    """List the shop's payments, newest first."""
+    scope = f"payments:{shop}:{filters.review}"
+    ask = PaymentList(
+        review=filters.review,
+        after=_position(cursors.read(scope, filters.cursor)),
+        limit=filters.limit,
+    )
+    found = await service.list_of_shop(shop, ask)
+    items = found[: ask.limit]
+    if len(found) <= ask.limit:
+        return Page(items=items, next=None)
+    key = [items[-1].created_at.isoformat(), str(items[-1].id)]
+    return Page(items=items, next=cursors.write(scope, key))
 
-    It sends its signed event the way every provider does.
-    """
-    found = await _reach(request, payment, caller, service)
-    return await _send(service, found, "captured", ask or SandboxAsk())
+
+def _position(key: list[Any] | None) -> Position | None:
+    if key is None:
+        return None
+    return Position(created_at=datetime.fromisoformat(key[0]), id=UUID(key[1]))
 
 
-@router.post(
-    "/v1/sandbox/payments/{payment}/fail", status_code=202, tags=["sandbox"], responses=REFUSALS
-)
-async def fail(
-    request: Request,
+@router.post(PAYMENTS + "/{payment}/reviewed", tags=["payments"], responses=REFUSALS)
+async def review_payment(
+    shop: PathId,
     payment: PathId,
-    caller: CallerIfAny,
+    ask: Review,
+    caller: OrderKeeper,
+    request_id: RequestId,
     service: Service,
-    ask: SandboxAsk | None = None,
-) -> Received:
-    """Let the sandbox refuse the money (development and tests only)."""
-    found = await _reach(request, payment, caller, service)
-    return await _send(service, found, "failed", ask or SandboxAsk())
-
-
-@router.get("/v1/sandbox/payments/{payment}", tags=["sandbox"], responses=READING_REFUSALS)
-async def sandbox_payment(
-    request: Request, payment: PathId, caller: CallerIfAny, service: Service
 ) -> Payment:
-    """Show a payment at the sandbox: where `pay_url` leads. POST …/succeed or …/fail pays it."""
-    return await _reach(request, payment, caller, service)
-
-
-async def _reach(
-    request: Request, payment_id: PathId, caller: Actor | None, service: PaymentsService
-) -> Payment:
-    """Find a payment for whoever has its link: at a provider nobody logs in to Lockstock.
-
-    Somebody who is logged in must be one who may pay the order.
-    """
-    payment = await service.find(payment_id)
-    if NAME not in service.providers or payment.provider != NAME:
-        raise NoSuchProvider("The sandbox is off here.")
-    if caller is None:
-        return payment
-    orders: Orders = request.app.state.orders
-    order = await orders.get(payment.shop_id, payment.order_id)
-    try:
-        await check_reach(request.app.state.gate, caller, order, "orders")
-    except NoSuchOrder:
-        raise NoSuchPayment("There is no such payment.") from None
-    return payment
-
-
-async def _send(
-    service: PaymentsService, payment: Payment, kind: EventKind, ask: SandboxAsk
-) -> Received:
-    sandbox = service.providers.get(NAME)
-    if not isinstance(sandbox, Sandbox):
-        raise NoSuchProvider("The sandbox is off here.")
-    headers, body = sandbox.sign(event_for(payment, kind, ask))
-    event = await service.receive(NAME, headers, body)
-    return Received(event_id=event.event_id)
+    """Say what came of looking at a payment that was flagged; that takes the flag off."""
+    asked = Asked(actor_id=caller.user_id, key="", request_id=request_id)
+    return await service.review(shop, payment, ask, asked)

@@ -4,32 +4,41 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Database, reading, transaction
-from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput
+from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput, Refusal
 from lockstock.kernel.ids import derived_id
 from lockstock.kernel.telemetry import log
 from lockstock.orders import store as orders
 from lockstock.orders.contract import Answered, Asked
 from lockstock.orders.payments import store
 from lockstock.orders.payments.contract import (
+    Ignored,
     NewPayment,
     NoSuchPayment,
+    NotFlagged,
     NotPayable,
     Opened,
     Payment,
     PaymentEvent,
+    PaymentList,
+    ProviderUnavailable,
+    Review,
 )
 from lockstock.orders.payments.inbox.service import InboxService
+from lockstock.orders.payments.lookups.service import LookUpsService
 from lockstock.orders.payments.provider import Provider
 from lockstock.orders.rules import Kept
 from lockstock.shops.contract import Shops
 from lockstock.warehouses.reservations.contract import ReservationExpired, Reservations
 
-# A provider that could not close an attempt is asked again after so long.
-CLOSE_AGAIN_SECONDS = 60.0
+# Without news of a payment for so long, its provider is asked.
+RECONCILE_SECONDS = 300.0
 
 
 class PaymentsService:
-    """Takes payments and applies what providers say. `providers` are the adapters, by name."""
+    """Takes payments and applies what providers say. `providers` are the adapters, by name.
+
+    `reconcile_seconds`: after so long without news of a payment its provider is asked.
+    """
 
     def __init__(
         self,
@@ -37,10 +46,12 @@ class PaymentsService:
         shops: Shops,
         reservations: Reservations,
         providers: Mapping[str, Provider],
+        reconcile_seconds: float = RECONCILE_SECONDS,
     ) -> None:
         self.database = database
         self.providers = providers
         self.inbox = InboxService(database, shops, reservations, providers)
+        self.look_ups = LookUpsService(database, providers, self.inbox, reconcile_seconds)
 
     async def start(
         self, shop_id: UUID, order_id: UUID, ask: NewPayment, asked: Asked
@@ -49,15 +60,22 @@ class PaymentsService:
         provider = self.providers.get(ask.provider)
         if provider is None:
             raise InvalidInput.at("provider", f"{ask.provider} is not set up here")
-        written = await self._write(shop_id, order_id, ask, asked)
+        written, opened = await self._write(shop_id, order_id, ask, asked)
         payment = written.answer
-        if payment.pay_url is None:
+        if opened is None:
             # Also where a first request died between the two: providers open the same id once.
-            opened = await provider.create(payment)
+            opened = await self._open(provider, payment)
             await self._note_opened(shop_id, payment.id, opened)
-            payment = payment.model_copy(update={"pay_url": opened.pay_url})
         # A replay answers what the first request answered, whatever has happened since.
-        as_started = {"status": "pending", "captured": None, "review": False}
+        as_started = {
+            "status": "pending",
+            "captured": None,
+            "review": False,
+            "reviewed": None,
+            "reference": opened.reference,
+            "pay_url": opened.pay_url,
+            "client_secret": opened.client_secret,
+        }
         return Answered(answer=payment.model_copy(update=as_started), replayed=written.replayed)
 
     @transaction
@@ -68,19 +86,39 @@ class PaymentsService:
         order_id: UUID,
         ask: NewPayment,
         asked: Asked,
-    ) -> Answered[Payment]:
+    ) -> tuple[Answered[Payment], Opened | None]:
         kept = await orders.lock_order(connection, shop_id, order_id)
         payment_id = derived_id("payment", order_id, asked.actor_id, asked.key)
         found = (await store.find_payments(connection, shop_id, [payment_id])).get(payment_id)
         if found is not None:
             if found.provider != ask.provider:
                 raise IdempotencyKeyReused("This key was used before, for another provider.")
-            return Answered(answer=found, replayed=True)
+            opened = await store.find_opened(connection, shop_id, payment_id)
+            return Answered(answer=found, replayed=True), opened
         _check_payable(kept)
-        payment = await store.start_payment(
-            connection, shop_id, payment_id, order_id, (ask.provider, kept.order.total)
-        )
-        return Answered(answer=payment, replayed=False)
+        what = (ask.provider, kept.order.total, self.look_ups.seconds)
+        payment = await store.start_payment(connection, shop_id, payment_id, order_id, what)
+        return Answered(answer=payment, replayed=False), None
+
+    async def _open(self, provider: Provider, payment: Payment) -> Opened:
+        try:
+            return await provider.create(payment)
+        except Refusal:
+            # A refusal leaves nothing behind.
+            await self._forget(payment)
+            raise
+        except Exception as error:
+            log().exception("payment_not_opened", payment=str(payment.id), name=payment.provider)
+            detail = (
+                "The payment provider did not answer. "
+                "Retry with the same Idempotency-Key: it opens the payment once."
+            )
+            raise ProviderUnavailable(detail) from error
+
+    @transaction
+    async def _forget(self, connection: Connection, payment: Payment) -> None:
+        await orders.lock_rows(connection, payment.shop_id, [payment.order_id])
+        await store.forget_payment(connection, payment.shop_id, payment.id)
 
     @transaction
     async def _note_opened(
@@ -103,40 +141,45 @@ class PaymentsService:
             raise NoSuchPayment("There is no such payment.")
         return payment
 
-    async def receive(self, provider: str, headers: Mapping[str, str], body: bytes) -> PaymentEvent:
+    @reading
+    async def list_of_shop(
+        self, connection: Connection, shop_id: UUID, ask: PaymentList
+    ) -> list[Payment]:
+        """The shop's payments, newest first; one more than `limit` where there are more."""
+        return await store.list_payments_of_shop(connection, shop_id, ask)
+
+    @transaction
+    async def review(
+        self, connection: Connection, shop_id: UUID, payment_id: UUID, ask: Review, asked: Asked
+    ) -> Payment:
+        """Take the flag off a payment, noting who did and why."""
+        found = await store.find_payments(connection, shop_id, [payment_id])
+        if payment_id not in found:
+            raise NoSuchPayment("There is no such payment.")
+        await orders.lock_rows(connection, shop_id, [found[payment_id].order_id])
+        payment = (await store.lock_payments(connection, shop_id, [payment_id]))[payment_id]
+        if payment.reviewed is not None:
+            return payment
+        said = (asked.actor_id, ask.reason)
+        reviewed = await store.review_payment(connection, shop_id, payment_id, said)
+        if reviewed is None:
+            raise NotFlagged("Nobody was asked to look at this payment.")
+        return reviewed
+
+    async def receive(
+        self, provider: str, headers: Mapping[str, str], body: bytes
+    ) -> PaymentEvent | Ignored:
         """Keep a provider's event, then apply it."""
         return await self.inbox.receive(provider, headers, body)
 
     async def sweep(self, most: int) -> int:
-        """Apply the events that are due, and close attempts that nobody needs; return how many."""
-        done = await self.inbox.sweep(most)
-        for payment in await self._due_closings(most):
-            done += await self._close(payment)
-        return done
+        """Apply the events that are due, then ask providers what nobody has told of."""
+        return await self.inbox.sweep(most) + await self.look_ups.sweep(most)
 
-    @reading
-    async def _due_closings(self, connection: Connection, most: int) -> list[Payment]:
-        return await store.due_closings(connection, most)
-
-    async def _close(self, payment: Payment) -> bool:
-        try:
-            await self.providers[payment.provider].cancel(payment)
-        except Exception:
-            # Only tidiness waits for it: should the customer still pay, the money goes back.
-            log().exception("attempt_not_closed", payment=str(payment.id))
-            await self._postpone(payment)
-            return False
-        await self._closed(payment)
-        return True
-
-    @transaction
-    async def _closed(self, connection: Connection, payment: Payment) -> None:
-        await orders.lock_rows(connection, payment.shop_id, [payment.order_id])
-        await store.end_payments(connection, payment.shop_id, [(payment.id, "cancelled")])
-
-    @transaction
-    async def _postpone(self, connection: Connection, payment: Payment) -> None:
-        await store.postpone_closing(connection, payment.shop_id, payment.id, CLOSE_AGAIN_SECONDS)
+    async def close(self) -> None:
+        """Let go of what the providers hold."""
+        for provider in self.providers.values():
+            await provider.close()
 
 
 def _check_payable(kept: Kept) -> None:

@@ -5,7 +5,13 @@ from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
 from lockstock.kernel.money import Money
-from lockstock.orders.payments.contract import Opened, Payment, PaymentStatus
+from lockstock.orders.payments.contract import (
+    Opened,
+    Payment,
+    PaymentList,
+    PaymentStatus,
+    Reviewed,
+)
 from lockstock.orders.payments.rules import Captured, Paid
 from lockstock.orders.store import kept_list
 
@@ -15,6 +21,11 @@ def payment_of(row: Row) -> Payment:
     captured = None
     if row["captured_minor"] is not None:
         captured = Money(amount_minor=row["captured_minor"], currency=row["captured_currency"])
+    reviewed = None
+    if row["reviewed_at"] is not None:
+        reviewed = Reviewed(
+            at=row["reviewed_at"], actor_id=row["reviewed_by"], reason=row["review_reason"]
+        )
     return Payment(
         id=row["id"],
         shop_id=row["shop_id"],
@@ -24,15 +35,19 @@ def payment_of(row: Row) -> Payment:
         amount=Money(amount_minor=row["amount_minor"], currency=row["currency"]),
         captured=captured,
         review=row["review"],
+        reviewed=reviewed,
+        reference=row["reference"],
         pay_url=row["pay_url"],
+        client_secret=None,
         created_at=row["created_at"],
     )
 
 
 START_PAYMENT = """
-INSERT INTO orders.payments
-    (shop_id, id, order_id, provider, status, amount_minor, currency, review, created_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, false, statement_timestamp())
+INSERT INTO orders.payments (shop_id, id, order_id, provider, status, amount_minor, currency,
+    review, created_at, look_up_at, look_ups)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, false, statement_timestamp(),
+    statement_timestamp() + make_interval(secs => $7), 0)
 RETURNING *
 """
 
@@ -42,10 +57,13 @@ async def start_payment(
     shop_id: UUID,
     payment_id: UUID,
     order_id: UUID,
-    asked: tuple[str, Money],
+    asked: tuple[str, Money, float],
 ) -> Payment:
-    """Write a new attempt to pay a locked order; `asked`: at which provider, how much."""
-    provider, amount = asked
+    """Write a new attempt to pay a locked order.
+
+    `asked`: at which provider, how much, and after how many seconds of silence to ask it.
+    """
+    provider, amount, look_up_seconds = asked
     row = await connection.fetchrow(
         START_PAYMENT,
         shop_id,
@@ -54,21 +72,55 @@ async def start_payment(
         provider,
         amount.amount_minor,
         amount.currency,
+        look_up_seconds,
     )
     return payment_of(row)
 
 
+# An attempt that ended while its provider opened it is closed there too.
 OPEN_PAYMENT = """
-UPDATE orders.payments SET reference = $3, pay_url = $4
-WHERE shop_id = $1 AND id = $2 AND pay_url IS NULL
+UPDATE orders.payments SET reference = $3, pay_url = $4, client_secret = $5,
+    close_at = CASE WHEN status IN ('failed', 'cancelled') THEN statement_timestamp()
+        ELSE close_at END
+WHERE shop_id = $1 AND id = $2 AND reference IS NULL
 """
 
 
 async def open_payment(
     connection: Connection, shop_id: UUID, payment_id: UUID, opened: Opened
 ) -> None:
-    """Note what the provider calls the payment and where it is paid."""
-    await connection.execute(OPEN_PAYMENT, shop_id, payment_id, opened.reference, opened.pay_url)
+    """Note what the provider calls the payment and how it is paid there."""
+    await connection.execute(
+        OPEN_PAYMENT,
+        shop_id,
+        payment_id,
+        opened.reference,
+        opened.pay_url,
+        opened.client_secret,
+    )
+
+
+FORGET_PAYMENT = """
+DELETE FROM orders.payments WHERE shop_id = $1 AND id = $2 AND reference IS NULL
+    AND status = 'pending'
+"""
+
+
+async def forget_payment(connection: Connection, shop_id: UUID, payment_id: UUID) -> None:
+    """Forget an attempt that its provider has refused to open. Its order is locked."""
+    await connection.execute(FORGET_PAYMENT, shop_id, payment_id)
+
+
+FIND_OPENED = """
+SELECT reference, pay_url, client_secret FROM orders.payments
+WHERE shop_id = $1 AND id = $2 AND reference IS NOT NULL
+"""
+
+
+async def find_opened(connection: Connection, shop_id: UUID, payment_id: UUID) -> Opened | None:
+    """Read how a payment is paid at its provider; None while that has not opened it."""
+    row = await connection.fetchrow(FIND_OPENED, shop_id, payment_id)
+    return None if row is None else Opened(**row)
 
 
 FIND_PAYMENTS = """
@@ -122,7 +174,7 @@ async def lock_payments(
 CAPTURE_PAYMENTS = """
 UPDATE orders.payments p
 SET status = 'captured', captured_minor = c.amount_minor, captured_currency = c.currency,
-    review = c.review, close_at = NULL
+    review = c.review, close_at = NULL, look_up_at = NULL
 FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::boolean[])
     AS c (id, amount_minor, currency, review)
 WHERE p.shop_id = $1 AND p.id = c.id AND p.status NOT IN ('captured', 'refunded')
@@ -143,8 +195,11 @@ async def capture_payments(
     )
 
 
+# At many providers a customer may try again after a failure, so that is still looked up.
 END_PAYMENTS = """
-UPDATE orders.payments p SET status = e.status, close_at = NULL
+UPDATE orders.payments p
+SET status = e.status, close_at = CASE WHEN e.status = 'failed' THEN p.close_at END,
+    look_up_at = CASE WHEN e.status = 'failed' THEN p.look_up_at END
 FROM unnest($2::uuid[], $3::text[]) AS e (id, status)
 WHERE p.shop_id = $1 AND p.id = e.id AND p.status = 'pending'
 """
@@ -161,7 +216,8 @@ async def end_payments(
 
 CLOSE_ATTEMPTS = """
 UPDATE orders.payments SET close_at = statement_timestamp()
-WHERE shop_id = $1 AND order_id = ANY($2::uuid[]) AND status = 'pending' AND close_at IS NULL
+WHERE shop_id = $1 AND order_id = ANY($2::uuid[]) AND status IN ('pending', 'failed')
+    AND close_at IS NULL
 """
 
 
@@ -170,27 +226,51 @@ async def close_attempts(connection: Connection, shop_id: UUID, order_ids: Seque
     await connection.execute(CLOSE_ATTEMPTS, shop_id, order_ids)
 
 
-DUE_CLOSINGS = """
-SELECT * FROM orders.payments WHERE close_at <= statement_timestamp() ORDER BY close_at LIMIT $1
+LIST_PAYMENTS_OF_SHOP = """
+SELECT * FROM orders.payments
+WHERE shop_id = $1
+    AND ($2::boolean IS NULL OR review = $2)
+    AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $5
 """
 
 
-async def due_closings(connection: Connection, most: int) -> list[Payment]:
-    """Read which attempts are to be closed, over all shops."""
-    return [payment_of(row) for row in await connection.fetch(DUE_CLOSINGS, most)]
+async def list_payments_of_shop(
+    connection: Connection, shop_id: UUID, ask: PaymentList
+) -> list[Payment]:
+    """Read a shop's payments, newest first, one more than asked for."""
+    after = (None, None) if ask.after is None else (ask.after.created_at, ask.after.id)
+    rows = await connection.fetch(LIST_PAYMENTS_OF_SHOP, shop_id, ask.review, *after, ask.limit + 1)
+    return [payment_of(row) for row in rows]
 
 
-POSTPONE_CLOSING = """
-UPDATE orders.payments SET close_at = statement_timestamp() + make_interval(secs => $3)
-WHERE shop_id = $1 AND id = $2 AND close_at IS NOT NULL
+FLAG_PAYMENT = """
+UPDATE orders.payments
+SET review = true, reviewed_at = NULL, reviewed_by = NULL, review_reason = NULL
+WHERE shop_id = $1 AND id = $2
 """
 
 
-async def postpone_closing(
-    connection: Connection, shop_id: UUID, payment_id: UUID, seconds: float
-) -> None:
-    """Try again later to close an attempt."""
-    await connection.execute(POSTPONE_CLOSING, shop_id, payment_id, seconds)
+async def flag_payment(connection: Connection, shop_id: UUID, payment_id: UUID) -> None:
+    """Ask somebody of the shop to look at a locked payment."""
+    await connection.execute(FLAG_PAYMENT, shop_id, payment_id)
+
+
+REVIEW_PAYMENT = """
+UPDATE orders.payments
+SET review = false, reviewed_at = statement_timestamp(), reviewed_by = $3, review_reason = $4
+WHERE shop_id = $1 AND id = $2 AND review
+RETURNING *
+"""
+
+
+async def review_payment(
+    connection: Connection, shop_id: UUID, payment_id: UUID, said: tuple[UUID, str]
+) -> Payment | None:
+    """Note who has looked at a flagged payment and what they say; None if it is not flagged."""
+    row = await connection.fetchrow(REVIEW_PAYMENT, shop_id, payment_id, *said)
+    return None if row is None else payment_of(row)
 
 
 PAY_ORDERS = """

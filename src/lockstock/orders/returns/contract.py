@@ -67,7 +67,7 @@ class Returns(Protocol):
     ) -> Answered[Return]:
         """Take units back on hand and refund their price, as far as it has not gone back yet.
 
-        Raises NoSuchOrder, NotReturnable, NoSuchWarehouse.
+        Raises NoSuchOrder, NotReturnable, NoSuchWarehouse, TooManyUnits.
         """
         ...
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from lockstock.users.rules import Identifier, UserLimits, digest, network_of
 
@@ -53,6 +54,10 @@ class Limits:
         """Wrong passwords for an identity, somebody's or nobody's."""
         return self._of("password", self._limits.failures_per_identity, FAILURES_SECONDS, *identity)
 
+    def changes(self, user_id: UUID) -> Limit:
+        """Wrong current passwords when a user sets another one."""
+        return self._of("change", self._limits.failures_per_identity, FAILURES_SECONDS, user_id.hex)
+
     def guesses(self, identity: Identifier, *whose: str) -> Limit:
         """Wrong codes for an identity. Apart from passwords: who is locked out may use the other.
 
@@ -64,6 +69,10 @@ class Limits:
     def codes(self, identity: Identifier) -> Limit:
         """Codes sent to an identity, whatever for."""
         return self._of("code", self._limits.codes_per_identity, CODES_SECONDS, *identity)
+
+    def letters(self, identity: Identifier) -> Limit:
+        """Letters that an identity did not ask for. Apart from codes: these must not stop those."""
+        return self._of("letter", self._limits.codes_per_identity, CODES_SECONDS, *identity)
 
     def address(self, address: str) -> Limit:
         """Failures and codes of a network address."""

@@ -1,10 +1,11 @@
 """Attempts within the caller's transaction: look, lock, count."""
 
 from lockstock.kernel.database import Connection
-from lockstock.kernel.errors import TooManyRequests
+from lockstock.kernel.errors import Refusal, TooManyRequests
 from lockstock.users import store as users
 from lockstock.users.attempts import store
 from lockstock.users.attempts.rules import Limit, one_more, seconds_to_wait
+from lockstock.users.contract import InvalidCredentials
 
 
 async def lock(connection: Connection, limit: Limit) -> None:
@@ -41,6 +42,12 @@ async def count(connection: Connection, *limits: Limit) -> TooManyRequests | Non
             connection, limit.key, one_more(found.get(limit.key), limit, now)
         )
     return None
+
+
+async def failed(connection: Connection, *limits: Limit) -> Refusal:
+    """Count a failure in each; return how it is answered, whatever was wrong."""
+    full = await count(connection, *limits)
+    return full or InvalidCredentials("The identity, password or code is not right.")
 
 
 async def spend(connection: Connection, *limits: Limit) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Purpose = Literal["login", "identity"]
+from lockstock.users.contract import Letter
+
+Purpose = Literal["login", "identity", "reset"]
 
 DIGITS = 6
 
@@ -34,11 +36,17 @@ def digits_of(shown: str) -> str:
     return "".join(shown.split())
 
 
-def message(code: str, seconds: int) -> str:
+def letter(purpose: Purpose, code: str, seconds: int) -> Letter:
     """Write what is sent. The code comes first, where a phone's preview shows it."""
     minutes = max(1, seconds // 60)
     unit = "minute" if minutes == 1 else "minutes"
-    return (
-        f"{code} is your Lockstock code. It is good once, for {minutes} {unit}. "
+    what = {
+        "login": "your Lockstock code",
+        "identity": "your Lockstock code to confirm that this is you",
+        "reset": "your Lockstock code to set a new password",
+    }[purpose]
+    text = (
+        f"{code} is {what}. It is good once, for {minutes} {unit}. "
         "If you did not ask for it, do nothing, and tell it nobody."
     )
+    return Letter(subject="Your Lockstock code", text=text)

@@ -3,13 +3,12 @@
 from uuid import UUID
 
 from lockstock.kernel.access import Actor
-from lockstock.kernel.database import Connection, Database, reading, transaction
+from lockstock.kernel.database import Connection, reading, transaction
 from lockstock.kernel.errors import InvalidInput, Refusal
 from lockstock.users import store
 from lockstock.users.attempts import service as attempts
-from lockstock.users.attempts.rules import Limit, Limits
-from lockstock.users.codes.rules import message
-from lockstock.users.codes.service import Codes
+from lockstock.users.attempts.rules import Limit
+from lockstock.users.codes.rules import letter
 from lockstock.users.codes.store import CodeKey
 from lockstock.users.contract import (
     CodeProof,
@@ -22,36 +21,27 @@ from lockstock.users.contract import (
     TooManyIdentities,
     User,
 )
+from lockstock.users.parts import Parts
 from lockstock.users.rules import (
     MOST_IDENTITIES,
     Identifier,
-    UserLimits,
     granted,
     identifier_of,
     typed_identifier,
     typed_identities,
 )
-from lockstock.users.sender import Courier
-from lockstock.users.sessions.service import Sessions
 
 
 class Identities:
     """What a person adds to, and takes from, the identities they registered with."""
 
-    def __init__(
-        self,
-        database: Database,
-        rules: UserLimits,
-        codes: Codes,
-        sessions: Sessions,
-        courier: Courier,
-    ) -> None:
-        self.database = database
-        self._rules = rules
-        self._limits = Limits(rules)
-        self._codes = codes
-        self._sessions = sessions
-        self._courier = courier
+    def __init__(self, parts: Parts) -> None:
+        self.database = parts.database
+        self._rules = parts.rules
+        self._limits = parts.limits
+        self._codes = parts.codes
+        self._sessions = parts.sessions
+        self._courier = parts.courier
 
     async def add(self, actor: Actor, ask: NewIdentity, address: str) -> CodeRequested:
         """Send a code there. Raises IdentityTaken, TooManyRequests, Unauthenticated."""
@@ -59,6 +49,7 @@ class Identities:
         if len(identities) != 1:
             raise InvalidInput.at("email", "give either an e-mail address or a phone number")
         [identity] = identities
+        self._courier.check(identity.kind)
         by_address = self._limits.address(address)
         try:
             await self._check_free(actor, identity, by_address)
@@ -67,7 +58,7 @@ class Identities:
             raise
         await self._count(self._limits.codes(identity), by_address)
         code = await self._make_code(actor, identity)
-        self._courier.post(identity, message(code, self._rules.code_seconds))
+        self._courier.post(identity, letter("identity", code, self._rules.code_seconds))
         return CodeRequested(expires_in=self._rules.code_seconds)
 
     async def verify(self, actor: Actor, ask: CodeProof, address: str) -> User:
@@ -110,7 +101,12 @@ class Identities:
         await self._sessions.require(connection, actor)
         if full := await attempts.refusal(connection, by_address):
             raise full
-        if await store.find_owner(connection, identity) is not None:
+        owner = await store.find_owner(connection, identity)
+        if owner == actor.user_id:
+            free = await self._is_unverified(connection, actor.user_id, identity)
+        else:
+            free = owner is None
+        if not free:
             raise IdentityTaken.of(identity.kind)
 
     @transaction
@@ -139,13 +135,29 @@ class Identities:
             wrong = InvalidInput.at("code", "is not right, or no longer good")
             return await attempts.count(connection, *limits) or wrong
         await store.lock_user(connection, actor.user_id)
-        if await self._count_identities(connection, actor.user_id) >= MOST_IDENTITIES:
-            return TooManyIdentities(f"A person has at most {MOST_IDENTITIES} identities.")
-        now = await store.read_clock(connection)
-        if not await store.insert_identity(connection, identity, actor.user_id, now, now):
-            return IdentityTaken.of(identity.kind)
+        if refused := await self._give(connection, actor.user_id, identity):
+            return refused
         [user] = await store.get_users(connection, [actor.user_id])
         return user
+
+    async def _give(
+        self, connection: Connection, user_id: UUID, identity: Identifier
+    ) -> Refusal | None:
+        now = await store.read_clock(connection)
+        if await self._is_unverified(connection, user_id, identity):
+            await store.verify_identity(connection, identity, user_id, now)
+            return None
+        if await self._count_identities(connection, user_id) >= MOST_IDENTITIES:
+            return TooManyIdentities(f"A person has at most {MOST_IDENTITIES} identities.")
+        if not await store.insert_identity(connection, identity, user_id, now, now):
+            return IdentityTaken.of(identity.kind)
+        return None
+
+    async def _is_unverified(
+        self, connection: Connection, user_id: UUID, identity: Identifier
+    ) -> bool:
+        mine = (await store.list_identities(connection, [user_id]))[user_id]
+        return any((i.kind, i.value) == identity and i.verified_at is None for i in mine)
 
     async def _count_identities(self, connection: Connection, user_id: UUID) -> int:
         return len((await store.list_identities(connection, [user_id]))[user_id])

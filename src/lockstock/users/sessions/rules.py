@@ -2,10 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 Worth = Literal["good", "reused", "over"]
+
+
+LONGEST_AGENT = 200
+
+
+class Origin(NamedTuple):
+    """Where a request comes from: the network address, and the program as it calls itself."""
+
+    address: str | None
+    user_agent: str | None
+
+
+def origin_of(address: str | None, user_agent: str | None) -> Origin:
+    """Return what is kept: anybody may send any name of a program, of any length."""
+    if user_agent is None:
+        return Origin(address, None)
+    printable = "".join(c for c in user_agent[:LONGEST_AGENT] if c.isprintable()).strip()
+    return Origin(address, printable or None)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,16 @@ from lockstock.kernel.database import Connection
 from lockstock.kernel.errors import Unauthenticated
 from lockstock.kernel.ids import new_id
 from lockstock.users import store as users
-from lockstock.users.contract import InvalidRefreshToken, Tokens
+from lockstock.users.contract import (
+    InvalidRefreshToken,
+    NoSuchSession,
+    Session,
+    SessionPlace,
+    Tokens,
+)
 from lockstock.users.sessions import store
-from lockstock.users.sessions.rules import is_alive, worth
+from lockstock.users.sessions.rules import Origin, is_alive, worth
+from lockstock.users.sessions.store import NewSession
 
 TOKEN_BYTES = 32
 
@@ -25,7 +32,7 @@ class Sessions:
         self._tokens = tokens
         self._lifetime = timedelta(seconds=lifetime_seconds)
 
-    async def open(self, connection: Connection, user_id: UUID) -> Tokens:
+    async def open(self, connection: Connection, user_id: UUID, origin: Origin) -> Tokens:
         """Open a session."""
         actor = Actor(
             user_id=user_id,
@@ -33,11 +40,12 @@ class Sessions:
             is_admin=await users.is_admin(connection, user_id),
         )
         now = await users.read_clock(connection)
-        await store.open_session(connection, actor.session_id, user_id, now, now + self._lifetime)
+        session = NewSession(actor.session_id, user_id, now, now + self._lifetime, origin)
+        await store.open_session(connection, session)
         return await self._issue(connection, actor, now)
 
     async def refresh(
-        self, connection: Connection, refresh_token: str
+        self, connection: Connection, refresh_token: str, origin: Origin
     ) -> Tokens | InvalidRefreshToken:
         """Exchange a token. The refusal is returned, as what it did must be committed."""
         token_hash = _hash(refresh_token)
@@ -54,7 +62,8 @@ class Sessions:
             await store.revoke_session(connection, token.session_id)
             return InvalidRefreshToken("The refresh token is not valid, or no longer. Log in.")
         await store.use_token(connection, token_hash, now)
-        await store.extend_session(connection, token.session_id, now, now + self._lifetime)
+        expires_at = now + self._lifetime
+        await store.extend_session(connection, token.session_id, now, expires_at, origin)
         actor = Actor(
             user_id=token.user_id,
             session_id=token.session_id,
@@ -67,6 +76,25 @@ class Sessions:
         session_id = await store.find_session_of_token(connection, _hash(refresh_token))
         if session_id is not None:
             await store.revoke_session(connection, session_id)
+
+    async def end_one(self, connection: Connection, actor: Actor, session_id: UUID) -> None:
+        """End one of the caller's sessions. Raises NoSuchSession."""
+        await self.require(connection, actor)
+        if not await store.end_session_of(connection, session_id, actor.user_id):
+            raise NoSuchSession("You have no such session.")
+
+    async def end_all(
+        self, connection: Connection, user_id: UUID, *, but: UUID | None = None
+    ) -> None:
+        """End all sessions of a user, but one if it is given."""
+        await store.end_sessions_but(connection, user_id, but)
+
+    async def list_own(
+        self, connection: Connection, actor: Actor, after: SessionPlace | None, limit: int
+    ) -> list[Session]:
+        """Return the caller's sessions that last, those used last first."""
+        await self.require(connection, actor)
+        return await store.list_sessions(connection, actor, after, limit)
 
     async def require(self, connection: Connection, actor: Actor) -> None:
         """Raise Unauthenticated when the session has ended, though the access token has not."""

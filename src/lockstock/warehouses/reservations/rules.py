@@ -22,9 +22,9 @@ from lockstock.warehouses.reservations.contract import (
 from lockstock.warehouses.stock.rules import Place, digest, summed
 
 EARTH_RADIUS_KM = 6371.0
-# Finding the fewest warehouses means trying sets of them. With more sets of one size than this, the
-# size is passed over and the warehouses are taken fullest first: still complete, not always fewest.
-MOST_SETS = 20_000
+# Finding the fewest warehouses means trying sets of them, while the stock is locked. With more sets
+# than this in all, the warehouses are taken fullest first: still complete, not always fewest.
+MOST_SETS = 5_000
 
 # Free units of each variant in each active warehouse, while the rows are locked.
 Shelf = dict[Place, int]
@@ -133,14 +133,29 @@ def _by_distance(
 def _fewest(request: Request, shelf: Shelf, warehouses: Sequence[Warehouse]) -> list[Warehouse]:
     ranked = sorted(warehouses, key=lambda w: (w.priority, -_free_units(request, shelf, w), w.id))
     useful = [w for w in ranked if _free_units(request, shelf, w)]
+    scarcest_first = _by_scarcity(request.wanted, shelf, useful)
+    left = MOST_SETS
     for size in range(1, len(useful)):
-        if math.comb(len(useful), size) > MOST_SETS:
+        left -= math.comb(len(useful), size)
+        if left < 0:
             return sorted(useful, key=lambda w: -_free_units(request, shelf, w))
         # combinations() keeps the rank order, so the first set that fills is the best-ranked one.
         for chosen in combinations(useful, size):
-            if _can_fill(request.wanted, shelf, chosen):
+            if _can_fill(scarcest_first, shelf, chosen):
                 return list(chosen)
     return useful
+
+
+def _by_scarcity(
+    wanted: Mapping[UUID, int], shelf: Shelf, warehouses: Sequence[Warehouse]
+) -> dict[UUID, int]:
+    """Put first the variant that most sets will fail on: a set is given up at its first lack."""
+
+    def spare(variant_id: UUID) -> int:
+        total = sum(shelf.get((variant_id, w.id), 0) for w in warehouses)
+        return total - wanted[variant_id]
+
+    return {variant_id: wanted[variant_id] for variant_id in sorted(wanted, key=spare)}
 
 
 STRATEGIES: dict[Strategy, Callable[[Request, Shelf, Sequence[Warehouse]], list[Warehouse]]] = {

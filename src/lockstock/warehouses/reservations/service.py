@@ -9,7 +9,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from lockstock.kernel.database import Conflict, Connection, Database, reading, transaction
-from lockstock.kernel.errors import Refusal
+from lockstock.kernel.errors import DatabaseUnavailable, Refusal
+from lockstock.kernel.telemetry import log
 from lockstock.warehouses.reservations import rules, store
 from lockstock.warehouses.reservations.contract import Reservation, Reserve
 from lockstock.warehouses.reservations.rules import Ending, Kept
@@ -103,7 +104,17 @@ class ReservationsService:
 
         For rows and figures only: readers and buyers count an expired hold as free already.
         """
-        return sum([await self._sweep_shop(shop, most) for shop in await self._due_shops(most)])
+        return sum([await self._sweep_or_leave(shop, most) for shop in await self._due_shops(most)])
+
+    async def _sweep_or_leave(self, shop_id: UUID, most: int) -> int:
+        try:
+            return await self._sweep_shop(shop_id, most)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # The next round tries again; the other shops must not wait for this one.
+            log().exception("holds_left_for_later", shop=str(shop_id))
+            return 0
 
     @reading
     async def _due_shops(self, connection: Connection, most: int) -> list[UUID]:

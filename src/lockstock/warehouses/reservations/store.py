@@ -11,28 +11,31 @@ from lockstock.warehouses.stock.rules import Level, Place
 from lockstock.warehouses.stock.store import columns, level_of
 from lockstock.warehouses.store import warehouse_of
 
-# The guard of deactivation: it updates the row and so waits for this lock, and whoever takes this
-# lock after it has committed sees the new flag.
+# The guard of deactivation, which waits for this lock once its flag is down. KEY SHARE and not
+# SHARE: it lets the flag be changed at once, where an unbroken row of buyers would never let it.
+# So what is read here may be old; `lock_variants` looks again, with the lock held.
 ACTIVE_WAREHOUSES = """
     SELECT shop_id, id, name, active, priority, latitude, longitude, created_at
     FROM warehouses.warehouses
     WHERE shop_id = $1 AND active
     ORDER BY id
-    FOR SHARE
+    FOR KEY SHARE
 """
 
 
 async def active_warehouses(connection: Connection, shop_id: UUID) -> list[Warehouse]:
-    """Lock the shop's active warehouses against being switched off, and return them."""
+    """Keep whoever switches off one of the shop's active warehouses waiting; return them."""
     return [warehouse_of(row) for row in await connection.fetch(ACTIVE_WAREHOUSES, shop_id)]
 
 
 LOCK_VARIANTS = """
-    SELECT variant_id, warehouse_id, on_hand, held, committed, incoming
-    FROM warehouses.stock
-    WHERE shop_id = $1 AND variant_id = ANY($2::uuid[]) AND warehouse_id = ANY($3::uuid[])
-    ORDER BY variant_id, warehouse_id
-    FOR UPDATE
+    SELECT s.variant_id, s.warehouse_id, s.on_hand, s.held, s.committed, s.incoming
+    FROM warehouses.stock AS s
+    JOIN warehouses.warehouses AS w ON w.shop_id = s.shop_id AND w.id = s.warehouse_id
+    WHERE s.shop_id = $1 AND s.variant_id = ANY($2::uuid[]) AND s.warehouse_id = ANY($3::uuid[])
+        AND w.active
+    ORDER BY s.variant_id, s.warehouse_id
+    FOR UPDATE OF s
 """
 
 
@@ -42,7 +45,10 @@ async def lock_variants(
     variant_ids: Sequence[UUID],
     warehouse_ids: Sequence[UUID],
 ) -> list[Level]:
-    """Lock the stock of these variants in these warehouses, in order, and return the levels."""
+    """Lock the stock of these variants in these warehouses, in order, and return the levels.
+
+    Left out: warehouses that were switched off while they were being locked.
+    """
     rows = await connection.fetch(
         LOCK_VARIANTS, shop_id, sorted(set(variant_ids)), list(warehouse_ids)
     )

@@ -59,7 +59,7 @@ class Shipping(Protocol):
     async def put_back(
         self, shop_id: UUID, asks: Sequence[PutBack], cause: Cause
     ) -> list[list[StockRow] | Refusal]:
-        """Take shipped units back on hand, in any warehouse. Refuses NotShipped.
+        """Take shipped units back on hand, in any warehouse. Refuses NotShipped, TooManyUnits.
 
         The same return again: nothing.
         """

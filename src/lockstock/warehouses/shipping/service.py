@@ -12,7 +12,7 @@ from lockstock.warehouses.shipping import rules, store
 from lockstock.warehouses.shipping.contract import PutBack, Shipment
 from lockstock.warehouses.shipping.rules import Promise
 from lockstock.warehouses.stock.contract import StockRow
-from lockstock.warehouses.stock.rules import Change, digest
+from lockstock.warehouses.stock.rules import Change, check_room, digest
 from lockstock.warehouses.stock.service import Levels, Posting, post
 from lockstock.warehouses.stock.store import lock_stock
 
@@ -82,9 +82,11 @@ def _posting(
 async def _post(
     connection: Connection, shop_id: UUID, order_id: UUID, posting: Posting, rule: Rule
 ) -> list[StockRow] | Refusal:
-    async def decide(_levels: Levels) -> list[Change]:
+    async def decide(levels: Levels) -> list[Change]:
         promises = await store.lock_promises(connection, shop_id, [order_id])
         changes = rule(promises)
+        for change in changes:
+            check_room(levels[change.variant_id, change.warehouse_id], change.on_hand)
         await store.write_promises(connection, shop_id, promises)
         return changes
 

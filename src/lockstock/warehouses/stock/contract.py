@@ -4,7 +4,7 @@ Quantities are whole units, never negative, per (shop, warehouse, variant):
 
 - `on_hand`: physically in the building
 - `held`: promised to unpaid orders, each with a deadline
-- `committed`: promised firmly: paid and not yet shipped
+- `committed`: promised firmly: paid and not yet shipped, or locked for a transfer that is ready
 - `free = on_hand - held - committed`; `available` is `free` in an active warehouse, else 0
 """
 
@@ -32,7 +32,16 @@ from lockstock.warehouses.contract import (
 )
 
 MovementKind = Literal[
-    "receive", "adjust", "count", "ship", "return", "transfer_out", "transfer_in"
+    "receive",
+    "adjust",
+    "count",
+    "write_off",
+    "damage",
+    "ship",
+    "return",
+    "transfer_out",
+    "transfer_in",
+    "transfer_return",
 ]
 
 
@@ -46,6 +55,18 @@ class StockRow(Noun):
     committed: int
     available: int
     incoming: int
+
+
+class PastStockRow(Noun):
+    """What was in one warehouse of one variant at a past moment, in units.
+
+    The ledger knows what was on hand then. What was promised then is not kept.
+    """
+
+    warehouse_id: UUID
+    variant_id: UUID
+    on_hand: int
+    as_of: datetime
 
 
 class Availability(Noun):
@@ -111,8 +132,18 @@ class CountStock(Ask):
     reason: Reason | None = None
 
 
+class TakeAway(Ask):
+    """Ask to take units off the books: written off (gone) or damaged (there, but not sellable)."""
+
+    lines: Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES)]
+    reason: Reason
+
+
 class BelowPromised(Refusal):
-    """The stock would be less than what is promised. `lines` names the orders that hold it."""
+    """The stock would be less than what is promised.
+
+    `lines` has the numbers, `orders` and `transfers` who holds the stock.
+    """
 
     status = 409
     code = "below_promised"
@@ -132,10 +163,23 @@ class TooManyUnits(InvalidInput):
 
 
 class StockList(Noun):
-    """Ask for a page of stock or of its ledger."""
+    """Ask for a page of stock. `as_of`: as it was at this moment, which has passed."""
 
     warehouse_id: UUID | None = None
     variant_id: UUID | None = None
+    as_of: datetime | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+class MovementList(Noun):
+    """Ask for a page of the ledger: from `since` on, and before `until`."""
+
+    warehouse_id: UUID | None = None
+    variant_id: UUID | None = None
+    kind: MovementKind | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -161,6 +205,18 @@ class Stock(Protocol):
         """Set to what was counted. Raises NoSuchWarehouse, CountChanged, BelowPromised."""
         ...
 
+    async def write_off(
+        self, shop_id: UUID, warehouse_id: UUID, ask: TakeAway, cause: Cause
+    ) -> list[StockRow]:
+        """Take away units that are gone. Raises NoSuchWarehouse, BelowPromised."""
+        ...
+
+    async def damage(
+        self, shop_id: UUID, warehouse_id: UUID, ask: TakeAway, cause: Cause
+    ) -> list[StockRow]:
+        """Take away units that are damaged. Raises NoSuchWarehouse, BelowPromised."""
+        ...
+
     async def availability(self, variants: Sequence[tuple[UUID, UUID]]) -> list[Availability]:
         """What can be sold now of each (shop_id, variant_id), in the order asked for."""
         ...
@@ -169,6 +225,13 @@ class Stock(Protocol):
         """Stock rows of the shop, by variant and warehouse."""
         ...
 
-    async def movements(self, shop_id: UUID, ask: StockList) -> Page[Movement]:
+    async def past_stock(self, shop_id: UUID, ask: StockList) -> Page[PastStockRow]:
+        """What was on hand at `as_of`, of rows that had a movement by then.
+
+        Raises InvalidInput for a moment that is still to come.
+        """
+        ...
+
+    async def movements(self, shop_id: UUID, ask: MovementList) -> Page[Movement]:
         """The ledger, newest first."""
         ...

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
 
 from lockstock.kernel.access import Reader, StockKeeper
 from lockstock.kernel.errors import InvalidInput
@@ -17,6 +18,7 @@ from lockstock.kernel.http import (
     provided,
 )
 from lockstock.kernel.ids import derived_id, new_id
+from lockstock.kernel.moments import Moment
 from lockstock.kernel.nouns import Noun, Page
 from lockstock.kernel.paging import Cursor, Limit
 from lockstock.warehouses.contract import Cause
@@ -24,9 +26,13 @@ from lockstock.warehouses.stock.contract import (
     Adjust,
     CountStock,
     Movement,
+    MovementKind,
+    MovementList,
+    PastStockRow,
     Receive,
     StockList,
     StockRow,
+    TakeAway,
 )
 from lockstock.warehouses.stock.service import StockService
 
@@ -38,6 +44,9 @@ KnownVariants = Callable[[UUID, Sequence[UUID]], Awaitable[set[UUID]]]
 Known = Annotated[KnownVariants, provided("known_variants")]
 WarehouseFilter = Annotated[UUID | None, Query(description="only this warehouse")]
 VariantFilter = Annotated[UUID | None, Query(description="only this variant")]
+PastMoment = Annotated[
+    Moment | None, Query(description="as it was at this moment, which has passed")
+]
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (401, 403, 404, 409, 422)
 }
@@ -102,6 +111,34 @@ async def adjust(
     return StockRows(items=await service.adjust(shop, warehouse, ask, cause))
 
 
+@router.post("/warehouses/{warehouse}/write-off", responses=REFUSALS)
+async def write_off(
+    shop: PathId,
+    warehouse: PathId,
+    ask: TakeAway,
+    cause: OwnCause,
+    known: Known,
+    service: Service,
+) -> StockRows:
+    """Take units off the books that are gone. Below what is promised it is refused."""
+    await check_variants(known, shop, (line.variant_id for line in ask.lines))
+    return StockRows(items=await service.write_off(shop, warehouse, ask, cause))
+
+
+@router.post("/warehouses/{warehouse}/damage", responses=REFUSALS)
+async def damage(
+    shop: PathId,
+    warehouse: PathId,
+    ask: TakeAway,
+    cause: OwnCause,
+    known: Known,
+    service: Service,
+) -> StockRows:
+    """Take units off the books that are damaged. Below what is promised it is refused."""
+    await check_variants(known, shop, (line.variant_id for line in ask.lines))
+    return StockRows(items=await service.damage(shop, warehouse, ask, cause))
+
+
 @router.post("/warehouses/{warehouse}/count", responses=REFUSALS)
 async def count(
     shop: PathId,
@@ -119,11 +156,26 @@ async def count(
 async def stock_list(
     warehouse: WarehouseFilter = None,
     variant: VariantFilter = None,
+    as_of: PastMoment = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> StockList:
-    """Read which part of the stock or of its ledger is asked for."""
-    return StockList(warehouse_id=warehouse, variant_id=variant, cursor=cursor, limit=limit)
+    """Read which part of the stock is asked for."""
+    return StockList(
+        warehouse_id=warehouse, variant_id=variant, as_of=as_of, cursor=cursor, limit=limit
+    )
+
+
+class MovementQuery(BaseModel):
+    """Which part of the ledger."""
+
+    warehouse: WarehouseFilter = None
+    variant: VariantFilter = None
+    kind: Annotated[MovementKind | None, Query(description="only movements of this kind")] = None
+    since: Annotated[Moment | None, Query(description="from this moment on")] = None
+    until: Annotated[Moment | None, Query(description="before this moment")] = None
+    cursor: Cursor = None
+    limit: Limit = 50
 
 
 @router.get("/stock", responses=REFUSALS)
@@ -132,9 +184,14 @@ async def list_stock(
     _caller: Reader,
     service: Service,
     ask: Annotated[StockList, Depends(stock_list)],
-) -> Page[StockRow]:
-    """List stock per variant and warehouse. A hold past its deadline counts as available."""
-    return await service.stock(shop, ask)
+) -> Page[StockRow | PastStockRow]:
+    """List stock per variant and warehouse. A hold past its deadline counts as available.
+
+    With `as_of` what was on hand at that moment, from the ledger: `on_hand` and `as_of` only, since
+    what was held and committed then is not kept.
+    """
+    page = await (service.stock if ask.as_of is None else service.past_stock)(shop, ask)
+    return Page(items=[*page.items], next=page.next)
 
 
 @router.get("/movements", responses=REFUSALS)
@@ -142,7 +199,16 @@ async def list_movements(
     shop: PathId,
     _caller: Reader,
     service: Service,
-    ask: Annotated[StockList, Depends(stock_list)],
+    query: Annotated[MovementQuery, Query()],
 ) -> Page[Movement]:
     """List the ledger, newest first: every change of `on_hand`, its cause, actor and reason."""
+    ask = MovementList(
+        warehouse_id=query.warehouse,
+        variant_id=query.variant,
+        kind=query.kind,
+        since=query.since,
+        until=query.until,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
     return await service.movements(shop, ask)

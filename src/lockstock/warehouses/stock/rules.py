@@ -86,6 +86,14 @@ def receive(
     return _differences(summed(lines), levels, warehouse_id)
 
 
+def take_away(
+    lines: Sequence[Line], warehouse_id: UUID, levels: Mapping[Place, Level]
+) -> list[Change]:
+    """Take units off the books. Raises BelowPromised."""
+    deltas = {variant_id: -quantity for variant_id, quantity in summed(lines).items()}
+    return _differences(deltas, levels, warehouse_id)
+
+
 def adjust(ask: Adjust, warehouse_id: UUID, levels: Mapping[Place, Level]) -> list[Change]:
     """Correct by differences. Raises BelowPromised, TooManyUnits."""
     deltas: Counter[UUID] = Counter()
@@ -139,8 +147,7 @@ def _differences(
     short = []
     for variant_id, delta in deltas.items():
         level = levels[variant_id, warehouse_id]
-        if level.on_hand + delta > MOST_UNITS:
-            raise TooManyUnits.at("lines", f"there is room for {MOST_UNITS} units of a variant")
+        check_room(level, delta)
         if delta < 0 and level.free + delta < 0:
             short.append(
                 {
@@ -158,6 +165,12 @@ def _differences(
         for variant_id, delta in deltas.items()
         if delta
     ]
+
+
+def check_room(level: Level, delta: int) -> None:
+    """Raise TooManyUnits where a stock row cannot hold so many units more."""
+    if level.on_hand + delta > MOST_UNITS:
+        raise TooManyUnits.at("lines", f"there is room for {MOST_UNITS} units of a variant")
 
 
 def digest(*parts: object) -> bytes:

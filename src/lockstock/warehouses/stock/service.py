@@ -1,4 +1,4 @@
-"""Stock: received, adjusted, counted, looked at. Each change is one line of the ledger per row."""
+"""Stock: received, adjusted, counted, written off, looked at. A ledger line per change and row."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from lockstock.kernel.database import Conflict, Connection, Database, reading, transaction
-from lockstock.kernel.errors import IdempotencyKeyReused
+from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursors
 from lockstock.warehouses import store as buildings
@@ -20,9 +20,12 @@ from lockstock.warehouses.stock.contract import (
     CountStock,
     Movement,
     MovementKind,
+    MovementList,
+    PastStockRow,
     Receive,
     StockList,
     StockRow,
+    TakeAway,
 )
 from lockstock.warehouses.stock.rules import Change, Level, Place
 
@@ -96,6 +99,34 @@ class StockService:
         posting = Posting(("count", "count"), cause, asked, places, ask.reason)
         return await post(connection, shop_id, posting, by_rule(rules.count, ask, warehouse_id))
 
+    @transaction
+    async def write_off(
+        self,
+        connection: Connection,
+        shop_id: UUID,
+        warehouse_id: UUID,
+        ask: TakeAway,
+        cause: Cause,
+    ) -> list[StockRow]:
+        """Take away units that are gone; never one that is promised."""
+        posting = _taking_away("write_off", warehouse_id, ask, cause)
+        decide = by_rule(rules.take_away, ask.lines, warehouse_id)
+        return await post(connection, shop_id, posting, decide)
+
+    @transaction
+    async def damage(
+        self,
+        connection: Connection,
+        shop_id: UUID,
+        warehouse_id: UUID,
+        ask: TakeAway,
+        cause: Cause,
+    ) -> list[StockRow]:
+        """Take away units that are damaged; never one that is promised."""
+        posting = _taking_away("damage", warehouse_id, ask, cause)
+        decide = by_rule(rules.take_away, ask.lines, warehouse_id)
+        return await post(connection, shop_id, posting, decide)
+
     @reading
     async def availability(
         self, connection: Connection, variants: Sequence[tuple[UUID, UUID]]
@@ -120,21 +151,47 @@ class StockService:
         return Page(items=items, next=self._cursors.write(scope, key) if more else None)
 
     @reading
-    async def movements(
+    async def past_stock(
         self, connection: Connection, shop_id: UUID, ask: StockList
-    ) -> Page[Movement]:
-        """The ledger, newest first."""
-        scope = f"movements:{shop_id}:{ask.warehouse_id}:{ask.variant_id}"
+    ) -> Page[PastStockRow]:
+        """What was on hand at `as_of`, as the ledger has it. Raises InvalidInput for the future."""
+        now = await store.clock(connection)
+        as_of = now if ask.as_of is None else ask.as_of
+        if as_of > now:
+            raise InvalidInput.at("as_of", "is still to come")
+        scope = f"stock:{shop_id}:{ask.warehouse_id}:{ask.variant_id}:{as_of.isoformat()}"
         after = self._cursors.read(scope, ask.cursor)
-        rows = await store.movement_page(
+        rows = await store.past_stock_page(
             connection,
             shop_id,
             (ask.warehouse_id, ask.variant_id),
-            _point(after) if after else None,
+            (UUID(after[0]), UUID(after[1])) if after else None,
+            as_of,
             ask.limit + 1,
         )
         items, more = rows[: ask.limit], len(rows) > ask.limit
+        key = [str(items[-1].variant_id), str(items[-1].warehouse_id)] if more else []
+        return Page(items=items, next=self._cursors.write(scope, key) if more else None)
+
+    @reading
+    async def movements(
+        self, connection: Connection, shop_id: UUID, ask: MovementList
+    ) -> Page[Movement]:
+        """The ledger, newest first."""
+        filters = ask.model_dump_json(exclude={"cursor", "limit"})
+        scope = f"movements:{shop_id}:{filters}"
+        after = self._cursors.read(scope, ask.cursor)
+        rows = await store.movement_page(
+            connection, shop_id, ask, _point(after) if after else None, ask.limit + 1
+        )
+        items, more = rows[: ask.limit], len(rows) > ask.limit
         return Page(items=items, next=self._cursors.write(scope, _key(items[-1])) if more else None)
+
+
+def _taking_away(kind: MovementKind, warehouse_id: UUID, ask: TakeAway, cause: Cause) -> Posting:
+    places = [(line.variant_id, warehouse_id) for line in ask.lines]
+    asked = rules.digest(kind, warehouse_id, ask.model_dump(mode="json"))
+    return Posting((kind, kind), cause, asked, places, ask.reason)
 
 
 def _key(movement: Movement) -> list[str | int]:
@@ -217,5 +274,5 @@ async def _decide(
     try:
         return await decide(levels)
     except BelowPromised as refusal:
-        refusal.fields["orders"] = await store.promised_orders(connection, shop_id, list(levels))
+        refusal.fields |= await store.promised(connection, shop_id, list(levels))
         raise

@@ -8,7 +8,14 @@ from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
 from lockstock.warehouses.contract import Cause
-from lockstock.warehouses.stock.contract import Availability, Movement, MovementKind, StockRow
+from lockstock.warehouses.stock.contract import (
+    Availability,
+    Movement,
+    MovementKind,
+    MovementList,
+    PastStockRow,
+    StockRow,
+)
 from lockstock.warehouses.stock.rules import Change, Level, Place
 
 
@@ -202,33 +209,38 @@ async def free_expired(
     return freed
 
 
-PROMISED_ORDERS = """
-    SELECT a.variant_id, a.warehouse_id, a.order_id, a.status, a.quantity - a.shipped AS quantity
+PROMISED = """
+    SELECT a.variant_id, a.warehouse_id, a.order_id, null::uuid AS transfer_id, a.status,
+        a.quantity - a.shipped AS quantity
     FROM unnest($2::uuid[], $3::uuid[]) AS p (variant_id, warehouse_id)
     JOIN warehouses.allocations AS a
         ON a.variant_id = p.variant_id AND a.warehouse_id = p.warehouse_id
     WHERE a.shop_id = $1
         AND (a.status = 'held' OR (a.status = 'committed' AND a.shipped < a.quantity))
-    ORDER BY a.variant_id, a.warehouse_id, a.order_id
+    UNION ALL
+    SELECT l.variant_id, t.from_warehouse_id, null, t.id, t.status, l.quantity
+    FROM unnest($2::uuid[], $3::uuid[]) AS p (variant_id, warehouse_id)
+    JOIN warehouses.transfers AS t ON t.from_warehouse_id = p.warehouse_id
+    JOIN warehouses.transfer_lines AS l
+        ON l.shop_id = t.shop_id AND l.transfer_id = t.id AND l.variant_id = p.variant_id
+    WHERE t.shop_id = $1 AND t.status = 'ready'
+    ORDER BY variant_id, warehouse_id, order_id, transfer_id
     LIMIT 100
 """
 
 
-async def promised_orders(
+async def promised(
     connection: Connection, shop_id: UUID, places: Sequence[Place]
-) -> list[dict[str, Any]]:
-    """The orders that hold stock at these places: up to 100."""
-    rows = await connection.fetch(PROMISED_ORDERS, shop_id, *columns(places, 2))
-    return [
-        {
-            "order_id": str(row["order_id"]),
-            "variant_id": str(row["variant_id"]),
-            "warehouse_id": str(row["warehouse_id"]),
-            "status": row["status"],
-            "quantity": row["quantity"],
-        }
-        for row in rows
-    ]
+) -> dict[str, list[dict[str, Any]]]:
+    """Up to 100 `orders` and ready `transfers` that hold stock at these places."""
+    rows = await connection.fetch(PROMISED, shop_id, *columns(places, 2))
+    found: dict[str, list[dict[str, Any]]] = {"orders": [], "transfers": []}
+    for row in rows:
+        name = "orders" if row["order_id"] else "transfers"
+        ids = [key for key in ("order_id", "transfer_id", "variant_id", "warehouse_id") if row[key]]
+        line = {key: str(row[key]) for key in ids}
+        found[name].append(line | {"status": row["status"], "quantity": row["quantity"]})
+    return found
 
 
 # statement_timestamp() and not clock_timestamp(): one moment for all rows, and the index is used.
@@ -297,6 +309,42 @@ async def stock_page(
     return [StockRow(**row) for row in rows]
 
 
+# Per stock row its last balance by then: one look at the index for each.
+PAST_STOCK_PAGE = """
+    SELECT s.warehouse_id, s.variant_id, m.balance AS on_hand
+    FROM warehouses.stock AS s
+    CROSS JOIN LATERAL (
+        SELECT l.balance
+        FROM warehouses.movements AS l
+        WHERE l.shop_id = s.shop_id AND l.variant_id = s.variant_id
+            AND l.warehouse_id = s.warehouse_id AND l.occurred_at <= $6
+        ORDER BY l.occurred_at DESC, l.sequence DESC
+        LIMIT 1
+    ) AS m
+    WHERE s.shop_id = $1
+        AND ($2::uuid IS NULL OR s.warehouse_id = $2)
+        AND ($3::uuid IS NULL OR s.variant_id = $3)
+        AND ($4::uuid IS NULL OR (s.variant_id, s.warehouse_id) > ($4, $5))
+    ORDER BY s.variant_id, s.warehouse_id
+    LIMIT $7
+"""
+
+
+async def past_stock_page(
+    connection: Connection,
+    shop_id: UUID,
+    filters: tuple[UUID | None, UUID | None],
+    after: Place | None,
+    as_of: datetime,
+    limit: int,
+) -> list[PastStockRow]:
+    """What was on hand at `as_of`, after a place. `filters`: warehouse_id and variant_id."""
+    rows = await connection.fetch(
+        PAST_STOCK_PAGE, shop_id, *filters, *(after or (None, None)), as_of, limit
+    )
+    return [PastStockRow(**row, as_of=as_of) for row in rows]
+
+
 MOVEMENT_PAGE = """
     SELECT warehouse_id, variant_id, sequence, delta, balance, kind, cause_id, actor_id, reason,
         request_id, occurred_at
@@ -304,23 +352,30 @@ MOVEMENT_PAGE = """
     WHERE shop_id = $1
         AND ($2::uuid IS NULL OR warehouse_id = $2)
         AND ($3::uuid IS NULL OR variant_id = $3)
-        AND ($4::timestamptz IS NULL
-            OR (occurred_at, variant_id, warehouse_id, sequence) < ($4, $5, $6, $7))
+        AND ($4::text IS NULL OR kind = $4)
+        AND occurred_at >= coalesce($5::timestamptz, '-infinity')
+        AND occurred_at < coalesce($6::timestamptz, 'infinity')
+        AND ($7::timestamptz IS NULL
+            OR (occurred_at, variant_id, warehouse_id, sequence) < ($7, $8, $9, $10))
     ORDER BY occurred_at DESC, variant_id DESC, warehouse_id DESC, sequence DESC
-    LIMIT $8
+    LIMIT $11
 """
 
 
 async def movement_page(
     connection: Connection,
     shop_id: UUID,
-    filters: tuple[UUID | None, UUID | None],
+    ask: MovementList,
     after: tuple[datetime, UUID, UUID, int] | None,
     limit: int,
 ) -> list[Movement]:
-    """Movements before a point of the ledger, newest first. `filters`: warehouse_id, variant_id."""
+    """The movements that are asked for, before a point of the ledger, newest first."""
     rows = await connection.fetch(
-        MOVEMENT_PAGE, shop_id, *filters, *(after or (None, None, None, None)), limit
+        MOVEMENT_PAGE,
+        shop_id,
+        *(ask.warehouse_id, ask.variant_id, ask.kind, ask.since, ask.until),
+        *(after or (None, None, None, None)),
+        limit,
     )
     return [Movement(**row) for row in rows]
 

@@ -17,7 +17,7 @@ from lockstock.orders import store as orders
 from lockstock.orders import telemetry
 from lockstock.orders.payments import rules
 from lockstock.orders.payments import store as payments
-from lockstock.orders.payments.contract import NoSuchProvider, PaymentEvent
+from lockstock.orders.payments.contract import Ignored, NoSuchProvider, PaymentEvent
 from lockstock.orders.payments.inbox import store
 from lockstock.orders.payments.provider import Provider
 from lockstock.orders.payments.refunds import store as refunds
@@ -49,12 +49,20 @@ class InboxService:
         self._reservations = reservations
         self.providers = providers
 
-    async def receive(self, provider: str, headers: Mapping[str, str], body: bytes) -> PaymentEvent:
+    async def receive(
+        self, provider: str, headers: Mapping[str, str], body: bytes
+    ) -> PaymentEvent | Ignored:
         """Keep a provider's event, then apply it."""
         adapter = self.providers.get(provider)
         if adapter is None:
             raise NoSuchProvider("No such provider is set up here.")
         event = adapter.verify(headers, body)
+        if isinstance(event, PaymentEvent):
+            await self.take(event)
+        return event
+
+    async def take(self, event: PaymentEvent) -> None:
+        """Keep an event that is known to be a provider's, then apply it."""
         if await self._keep(event):
             try:
                 await self.apply(event.shop_id, [event.id])
@@ -62,7 +70,6 @@ class InboxService:
                 # The event is kept, and that is what the provider is told. A worker applies it.
                 telemetry.LEFT_TO_WORKER.labels("apply").inc()
                 log().exception("event_left_to_worker", event_id=event.event_id)
-        return event
 
     @transaction
     async def _keep(self, connection: Connection, event: PaymentEvent) -> bool:
@@ -194,6 +201,10 @@ async def _write(connection: Connection, shop_id: UUID, effects: Effects) -> Non
         await payments.close_attempts(connection, shop_id, ended)
     if effects.captured:
         await payments.capture_payments(connection, shop_id, effects.captured)
+    if effects.paid:
+        # One attempt has its money, so the others are closed before they take any.
+        paid = [item.order_id for item in effects.paid]
+        await payments.close_attempts(connection, shop_id, paid)
     if effects.ended:
         await payments.end_payments(connection, shop_id, effects.ended)
     if effects.refunds:

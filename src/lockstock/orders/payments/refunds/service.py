@@ -1,5 +1,6 @@
 """Refunds: written down first, then sent to the provider until it takes them."""
 
+import time
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -22,6 +23,10 @@ from lockstock.orders.payments.contract import (
 from lockstock.orders.payments.provider import Provider, RefundImpossible
 from lockstock.orders.payments.refunds import store
 from lockstock.orders.payments.rules import Back
+
+# What is not sent in this time waits for the next round: the sweeps after this one must not wait
+# for a provider that is slow.
+ROUND_SECONDS = 5.0
 
 
 class RefundsService:
@@ -72,10 +77,14 @@ class RefundsService:
 
     async def sweep(self, most: int) -> int:
         """Send the refunds that are due to their providers; return how many were taken."""
+        ends = time.monotonic() + ROUND_SECONDS
         taken = 0
         for shop_id, refund_ids in (await self._due(most)).items():
-            for refund in await self._claim(shop_id, refund_ids):
-                taken += await self._send(shop_id, refund)
+            for refund_id in refund_ids:
+                if time.monotonic() > ends:
+                    return taken
+                for refund in await self._claim(shop_id, [refund_id]):
+                    taken += await self._send(shop_id, refund)
         return taken
 
     @reading
@@ -120,3 +129,5 @@ class RefundsService:
         await payments.lock_payments(connection, shop_id, [refund.payment_id])
         await store.end_refund(connection, shop_id, refund.id, status)
         await store.refund_payment(connection, shop_id, refund.payment_id)
+        if status == "failed":
+            await payments.flag_payment(connection, shop_id, refund.payment_id)

@@ -1,35 +1,16 @@
-"""Sending one-time codes: after the answer, and not lost in silence."""
+"""Sending: after the answer, and not lost in silence."""
 
 import asyncio
-from typing import Protocol
 
 from lockstock.kernel import telemetry
+from lockstock.users.contract import IdentityKind, Letter, NoSender
 from lockstock.users.rules import Identifier
+from lockstock.users.senders.contract import Sender
 
 PATIENCE_SECONDS = 30.0
 # Enough for the answer to be on its way before the work of sending begins.
 HEAD_START_SECONDS = 0.02
-
-
-class Sender(Protocol):
-    """Sends a text to an e-mail address or a phone number. Raises whatever goes wrong."""
-
-    async def send(self, identity: Identifier, text: str) -> None:
-        """Send."""
-        ...
-
-
-class ConsoleSender:
-    """Writes the text to the log. For development: who reads the log can log in as anybody.
-
-    A warning, so that it is there at every level that a developer would choose.
-    """
-
-    async def send(self, identity: Identifier, text: str) -> None:
-        """Write one line."""
-        telemetry.log().warning(
-            "one_time_code", kind=identity.kind, to=identity.value, message=text
-        )
+KINDS: tuple[IdentityKind, ...] = ("email", "phone")
 
 
 class Courier:
@@ -39,9 +20,20 @@ class Courier:
         self._sender = sender
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def post(self, identity: Identifier, text: str) -> None:
+    @property
+    def unreached(self) -> list[IdentityKind]:
+        """The kinds of identity that nothing can be sent to."""
+        return [kind for kind in KINDS if not self._sender.reaches(kind)]
+
+    def check(self, kind: IdentityKind) -> None:
+        """Raise NoSender where nothing could be sent, whoever has the identity."""
+        if not self._sender.reaches(kind):
+            noun = "e-mail addresses" if kind == "email" else "phone numbers"
+            raise NoSender(f"This server has no way to send anything to {noun}.")
+
+    def post(self, identity: Identifier, letter: Letter) -> None:
         """Send this soon. A failure is one log line, without the text."""
-        task = asyncio.create_task(self._send(identity, text), name="send a one-time code")
+        task = asyncio.create_task(self._send(identity, letter), name="send a letter")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -49,11 +41,11 @@ class Courier:
         """Wait for what is under way: at most `PATIENCE_SECONDS`."""
         await asyncio.gather(*self._under_way)
 
-    async def _send(self, identity: Identifier, text: str) -> None:
+    async def _send(self, identity: Identifier, letter: Letter) -> None:
         await asyncio.sleep(HEAD_START_SECONDS)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._sender.send(identity, text)
+                await self._sender.send(identity, letter)
         except Exception as error:
             # Neither the message nor the traceback: both may hold the code.
             telemetry.log().error("code_not_sent", kind=identity.kind, error=type(error).__name__)

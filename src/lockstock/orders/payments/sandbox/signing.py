@@ -1,8 +1,4 @@
-"""The sandbox provider: for development and tests. It keeps nothing and always says yes.
-
-Its events are signed and delivered like a real provider's (the header convention is that of
-standardwebhooks.com), so that the whole way of an event is the same.
-"""
+"""The sandbox's signature. The header convention is that of standardwebhooks.com."""
 
 import base64
 import binascii
@@ -10,49 +6,16 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
-from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from lockstock.kernel.errors import InvalidInput
 from lockstock.kernel.ids import new_id
-from lockstock.kernel.money import Currency, Minor
-from lockstock.kernel.nouns import Ask, Id
 from lockstock.kernel.strict_json import decode
-from lockstock.orders.payments.contract import (
-    BadSignature,
-    EventKind,
-    Opened,
-    Payment,
-    PaymentEvent,
-    Refund,
-)
+from lockstock.orders.payments.contract import BadSignature, EventKind, Payment, PaymentEvent
+from lockstock.orders.payments.sandbox.contract import NAME, SandboxAsk, SandboxEvent
 
-NAME = "sandbox"
 TOLERANCE_SECONDS = 300
-
-EventId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
-class SandboxAsk(Ask):
-    """Tell the sandbox what to do. What is left out is as the payment has it."""
-
-    amount_minor: Minor | None = None
-    currency: Currency | None = None
-    event_id: EventId | None = None
-
-
-class SandboxEvent(Ask):
-    """An event as the sandbox sends it. `created`: seconds since 1970."""
-
-    event_id: EventId
-    shop_id: Id
-    order_id: Id
-    payment_id: Id
-    kind: EventKind
-    amount_minor: Minor
-    currency: Currency
-    created: int
 
 
 def event_for(payment: Payment, kind: EventKind, ask: SandboxAsk) -> SandboxEvent:
@@ -70,26 +33,12 @@ def event_for(payment: Payment, kind: EventKind, ask: SandboxAsk) -> SandboxEven
     )
 
 
-class Sandbox:
-    """The adapter. `keys` are the server's signing keys: the first signs, all of them verify."""
+class Signer:
+    """Signs and verifies events. `keys` are the server's signing keys: the first one signs."""
 
-    def __init__(self, keys: list[str], base_url: str) -> None:
+    def __init__(self, keys: list[str]) -> None:
         # Keys of their own: who learns to sign events has not learned to sign tokens.
         self._secrets = [hashlib.sha256(f"sandbox-webhook:{key}".encode()).digest() for key in keys]
-        self._base_url = base_url.rstrip("/")
-
-    async def create(self, payment: Payment) -> Opened:
-        """Open a payment."""
-        return Opened(
-            reference=str(payment.id),
-            pay_url=f"{self._base_url}/v1/sandbox/payments/{payment.id}",
-        )
-
-    async def cancel(self, payment: Payment) -> None:
-        """Close a payment. The sandbox would still take the money, as a race would have it."""
-
-    async def refund(self, payment: Payment, refund: Refund) -> None:
-        """Give money back, at once."""
 
     def sign(self, event: SandboxEvent) -> tuple[dict[str, str], bytes]:
         """Return the headers and the body with which the event is delivered."""
@@ -110,7 +59,11 @@ class Sandbox:
         try:
             event = SandboxEvent.model_validate(decode(body))
         except ValidationError as error:
-            raise InvalidInput("The event is not one of the sandbox's.") from error
+            errors = [
+                {"path": ".".join(map(str, fault["loc"])) or "body", "message": fault["msg"]}
+                for fault in error.errors()
+            ]
+            raise InvalidInput("The event is not one of the sandbox's.", errors=errors) from error
         if event.event_id != event_id:
             raise InvalidInput.at("event_id", "is not the one in the header webhook-id")
         return _event_of(event)

@@ -1,0 +1,1 @@
+"""Exports: products and stock into files, through the public API."""

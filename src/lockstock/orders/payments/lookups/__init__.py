@@ -1,0 +1,1 @@
+"""Look-ups: providers are asked about the payments that nobody has told of."""

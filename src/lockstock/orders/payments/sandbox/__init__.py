@@ -1,0 +1,1 @@
+"""The sandbox: a provider for development and tests that can be told to misbehave."""

@@ -1,0 +1,1 @@
+"""Invitations: how somebody comes to work in a shop who has no account yet."""

@@ -1,0 +1,1 @@
+"""Logging in, by password or one-time code."""

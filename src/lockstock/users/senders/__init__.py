@@ -1,0 +1,1 @@
+"""Senders: how one-time codes and invitations reach people."""
