@@ -122,6 +122,7 @@ async def test_without_row_locks_500_buyers_buy_more_than_there_is(
     await broken.drop_checks(database)
     env = environment(database_url) | {"LOCKSTOCK_BROKEN": "row locks"}
     async with servers(2, env, BROKEN) as addresses, clients_of(addresses) as clients:
+        sold = 0
         for _ in range(ROUNDS):
             sold = (await five_hundred_buyers(await open_market(clients, 50)))[201]
             if sold > 50:
