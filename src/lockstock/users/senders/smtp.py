@@ -59,6 +59,9 @@ def sender_of(text: str) -> Address:
     """Read `Name <address>` or an address. Raises ValueError."""
     name, address = parseaddr(text)
     try:
+        # What releases of Python read differently: some take what follows a line break for nothing.
+        if not text.isprintable():
+            raise ValueError
         validate_email(address, check_deliverability=False, test_environment=True)
         return Address(name, addr_spec=address)
     except (ValueError, IndexError):
