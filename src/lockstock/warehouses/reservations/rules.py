@@ -192,13 +192,6 @@ class Part:
         """The stock row it is promised from."""
         return self.allocation.variant_id, self.allocation.warehouse_id
 
-    @property
-    def open_units(self) -> int:
-        """Units that the stock row still counts as promised."""
-        if self.status not in ("held", "committed"):
-            return 0
-        return self.allocation.quantity - self.shipped
-
 
 @dataclass(frozen=True)
 class Kept:

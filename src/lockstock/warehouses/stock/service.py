@@ -62,9 +62,7 @@ class StockService:
         cause: Cause,
     ) -> list[StockRow]:
         """Add units that came in, whatever the state of the warehouse."""
-        places = [(line.variant_id, warehouse_id) for line in ask.lines]
-        asked = rules.digest("receive", warehouse_id, ask.model_dump(mode="json"))
-        posting = Posting(("receive", "receive"), cause, asked, places, ask.reason)
+        posting = _posting("receive", warehouse_id, ask, cause)
         return await post(
             connection, shop_id, posting, by_rule(rules.receive, ask.lines, warehouse_id)
         )
@@ -79,9 +77,7 @@ class StockService:
         cause: Cause,
     ) -> list[StockRow]:
         """Correct by a difference; never below what is promised."""
-        places = [(line.variant_id, warehouse_id) for line in ask.lines]
-        asked = rules.digest("adjust", warehouse_id, ask.model_dump(mode="json"))
-        posting = Posting(("adjust", "adjust"), cause, asked, places, ask.reason)
+        posting = _posting("adjust", warehouse_id, ask, cause)
         return await post(connection, shop_id, posting, by_rule(rules.adjust, ask, warehouse_id))
 
     @transaction
@@ -94,9 +90,7 @@ class StockService:
         cause: Cause,
     ) -> list[StockRow]:
         """Set to what was counted, if it still is what the clerk expected to find."""
-        places = [(line.variant_id, warehouse_id) for line in ask.lines]
-        asked = rules.digest("count", warehouse_id, ask.model_dump(mode="json"))
-        posting = Posting(("count", "count"), cause, asked, places, ask.reason)
+        posting = _posting("count", warehouse_id, ask, cause)
         return await post(connection, shop_id, posting, by_rule(rules.count, ask, warehouse_id))
 
     @transaction
@@ -109,7 +103,7 @@ class StockService:
         cause: Cause,
     ) -> list[StockRow]:
         """Take away units that are gone; never one that is promised."""
-        posting = _taking_away("write_off", warehouse_id, ask, cause)
+        posting = _posting("write_off", warehouse_id, ask, cause)
         decide = by_rule(rules.take_away, ask.lines, warehouse_id)
         return await post(connection, shop_id, posting, decide)
 
@@ -123,7 +117,7 @@ class StockService:
         cause: Cause,
     ) -> list[StockRow]:
         """Take away units that are damaged; never one that is promised."""
-        posting = _taking_away("damage", warehouse_id, ask, cause)
+        posting = _posting("damage", warehouse_id, ask, cause)
         decide = by_rule(rules.take_away, ask.lines, warehouse_id)
         return await post(connection, shop_id, posting, decide)
 
@@ -188,7 +182,12 @@ class StockService:
         return Page(items=items, next=self._cursors.write(scope, _key(items[-1])) if more else None)
 
 
-def _taking_away(kind: MovementKind, warehouse_id: UUID, ask: TakeAway, cause: Cause) -> Posting:
+def _posting(
+    kind: MovementKind,
+    warehouse_id: UUID,
+    ask: Receive | Adjust | CountStock | TakeAway,
+    cause: Cause,
+) -> Posting:
     places = [(line.variant_id, warehouse_id) for line in ask.lines]
     asked = rules.digest(kind, warehouse_id, ask.model_dump(mode="json"))
     return Posting((kind, kind), cause, asked, places, ask.reason)
