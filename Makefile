@@ -15,7 +15,9 @@ ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-INSTALL_LOCKED := $(PIP) install --require-hashes --only-binary :all:
+# A lock names all there is to install, so pip need not look for more, nor compare what packages ask for
+# with what requirements-overrides.txt has decided.
+INSTALL_LOCKED := $(PIP) install --require-hashes --only-binary :all: --no-deps
 # The installers are heard only when they fail.
 QUIET_TO = >$(1) 2>&1 || { cat $(1) >&2; exit 1; }
 # "sudo -n" never asks, so a build without rights goes on instead of waiting for a password.
@@ -69,6 +71,21 @@ format: .venv/installed-dev ## mend what ruff can mend
 	$(BIN)/ruff format
 
 
+# --- Measure it
+
+.PHONY: bench
+bench: .venv/installed-bench wrk ## measure everything (an hour or two) and write docs/performance.md
+	$(BIN)/python -m bench --write docs $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: .venv/installed-bench wrk ## the main figures in three minutes, written nowhere
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+.PHONY: bench-profile
+bench-profile: .venv/installed-bench wrk ## where the time of a checkout goes, into docs/performance/
+	$(BIN)/python -m bench.profile --write docs $(ARGS)
+
+
 # --- Its dependencies
 
 .PHONY: lock
@@ -76,13 +93,16 @@ lock: .venv/installed-dev ## move requirements*.lock to the newest releases
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --group build --output-file requirements-build.lock
 	$(COMPILE) --constraint requirements.lock --constraint requirements-build.lock \
-		--group dev pyproject.toml --output-file requirements-dev.lock
+		--override requirements-overrides.txt --group dev pyproject.toml --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-dev.lock bench/requirements.in \
+		--output-file bench/requirements.lock
 
 .PHONY: audit-dependencies
 # Strict, because a version that the advisory service does not know was not audited.
 audit-dependencies: .venv/installed-dev ## look the locked versions up among the known vulnerabilities
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip \
-		--requirement requirements-dev.lock --requirement requirements-build.lock
+		--requirement requirements-dev.lock --requirement requirements-build.lock \
+		--requirement bench/requirements.lock
 
 .venv/bin/python:
 	@[ -n "$(PYTHON)" ] || { echo "Lockstock needs Python 3.11 or newer, and none is on the PATH." \
@@ -114,7 +134,23 @@ audit-dependencies: .venv/installed-dev ## look the locked versions up among the
 	@touch $@
 
 
-# --- What the tests take from the system, where Debian's apt-get may be used
+.venv/installed-bench: bench/requirements.lock .venv/installed-runtime
+	@$(INSTALL_LOCKED) -r bench/requirements.lock $(call QUIET_TO,.venv/install.log)
+	@touch $@
+
+
+# --- What tests and measurements take from the system, where Debian's apt-get may be used
+
+.PHONY: wrk
+wrk: | .venv/bin/python
+	@if command -v wrk >/dev/null; then :; \
+	elif $(HAVE_APT); then \
+		echo "Installing Debian's wrk, the load driver"; \
+		{ $(APT_GET) update && $(APT_GET) install --no-install-recommends wrk; } \
+			$(call QUIET_TO,.venv/apt.log); \
+	else \
+		echo "No wrk, the load driver. Install it: sudo apt-get install wrk" >&2; exit 1; \
+	fi
 
 .PHONY: chromium
 chromium: | .venv/bin/python
@@ -151,4 +187,4 @@ postgresql-15: | .venv/bin/python
 clean: ## remove .venv and every cache; no database is touched
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		.schemathesis test-results
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

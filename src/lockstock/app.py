@@ -1,30 +1,48 @@
 """Wires: settings -> database -> services -> ASGI application. Nothing else knows them all."""
 
-import asyncio
 import contextlib
-import importlib
-import importlib.util
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
-from lockstock import __version__
+from lockstock import __version__, background
+from lockstock.events.log.relay import Relay
+from lockstock.events.log.service import EventLogService
+from lockstock.events.low_stock.service import LowStockWatcher
+from lockstock.events.routes import router as events_router
+from lockstock.events.stream.places import Places
+from lockstock.events.stream.service import StockSources, StreamLimits, StreamsService
+from lockstock.events.webhooks.addresses import Addresses
+from lockstock.events.webhooks.deliveries.service import DeliveriesService
+from lockstock.events.webhooks.sender import Sender
+from lockstock.events.webhooks.sending.service import SendingOptions, SendingService
+from lockstock.events.webhooks.service import WebhooksService
 from lockstock.kernel import telemetry
 from lockstock.kernel.access import AccessTokens, Gate
 from lockstock.kernel.database import Database, Limits
-from lockstock.kernel.errors import Refusal
-from lockstock.kernel.http import Edge, describe_errors, install_errors
+from lockstock.kernel.hot import HotRoutes
+from lockstock.kernel.http import Edge, install_errors
 from lockstock.kernel.migrate import History, migrate
+from lockstock.kernel.openapi.about import ABOUT
+from lockstock.kernel.openapi.describing import describe
 from lockstock.kernel.operations import Readiness
 from lockstock.kernel.operations import router as operations_router
 from lockstock.kernel.paging import Cursors
 from lockstock.kernel.postgres import EmbeddedPostgres, default_data_dir
+from lockstock.orders.checkout import PLACE
+from lockstock.orders.events import EVENT_KINDS as ORDER_EVENTS
+from lockstock.orders.history.service import HistoryService
+from lockstock.orders.payments import chosen
+from lockstock.orders.payments.chosen import StripeKeys
 from lockstock.orders.payments.provider import Provider
 from lockstock.orders.payments.refunds.service import RefundsService
 from lockstock.orders.payments.sandbox.adapter import Sandbox
@@ -34,9 +52,13 @@ from lockstock.orders.returns.service import ReturnsService
 from lockstock.orders.routes import router as orders_router
 from lockstock.orders.service import OrdersService
 from lockstock.orders.shipments.service import ShipmentsService
+from lockstock.products.browsing import BROWSE, Browsing
+from lockstock.products.events import EVENT_KINDS as PRODUCT_EVENTS
+from lockstock.products.routes import Sight
 from lockstock.products.routes import router as products_router
 from lockstock.products.service import ProductsService
 from lockstock.settings import Settings
+from lockstock.shops.events import EVENT_KINDS as SHOP_EVENTS
 from lockstock.shops.invitations.routes import router as invitations_router
 from lockstock.shops.invitations.service import InvitationsService
 from lockstock.shops.keys.routes import router as keys_router
@@ -47,6 +69,10 @@ from lockstock.users.routes import router as users_router
 from lockstock.users.rules import UserLimits
 from lockstock.users.senders.chosen import ChosenSender, choose
 from lockstock.users.service import UsersService
+from lockstock.warehouses.contract import AllocationPolicy
+from lockstock.warehouses.events import EVENT_KINDS as WAREHOUSE_EVENTS
+from lockstock.warehouses.explain.service import ExplanationsService
+from lockstock.warehouses.low_stock.service import LowStockService
 from lockstock.warehouses.reservations.service import ReservationsService
 from lockstock.warehouses.routes import router as warehouses_router
 from lockstock.warehouses.service import WarehousesService
@@ -54,7 +80,7 @@ from lockstock.warehouses.shipping.service import ShippingService
 from lockstock.warehouses.stock.service import StockService
 from lockstock.warehouses.transfers.service import TransfersService
 
-SERVICES = ("users", "shops", "products", "warehouses", "orders")
+SERVICES = ("users", "shops", "products", "warehouses", "orders", "events")
 ROUTERS = (
     users_router,
     shops_router,
@@ -63,9 +89,10 @@ ROUTERS = (
     products_router,
     warehouses_router,
     orders_router,
+    events_router,
 )
-# Holds, orders and events that one sweep takes at once: bigger bites disturb buyers.
-SWEEP_BATCH = 500
+HOT_ROUTES = (PLACE, BROWSE)
+EVENT_KINDS = (*SHOP_EVENTS, *PRODUCT_EVENTS, *WAREHOUSE_EVENTS, *ORDER_EVENTS)
 
 
 @dataclass(frozen=True)
@@ -99,12 +126,22 @@ class Services:
     reservations: ReservationsService
     shipping: ShippingService
     transfers: TransfersService
+    explanations: ExplanationsService
     orders: OrdersService
     payments: PaymentsService
     sandbox: SandboxService
     refunds: RefundsService
     shipments: ShipmentsService
     returns: ReturnsService
+    history: HistoryService
+    event_log: EventLogService
+    relay: Relay
+    webhooks: WebhooksService
+    deliveries: DeliveriesService
+    sending: SendingService
+    low_stock: LowStockService
+    stock_watch: LowStockWatcher
+    streams: StreamsService
 
 
 @asynccontextmanager
@@ -119,6 +156,12 @@ async def place(settings: Settings, progress: Callable[[str], None]) -> AsyncIte
         users_url = settings.users_database_url
         yield Place(url, users_url.get_secret_value() if users_url else url, keys)
         return
+    if settings.users_database_url is not None:
+        msg = (
+            "LOCKSTOCK_USERS_DATABASE_URL goes with LOCKSTOCK_DATABASE_URL: the embedded database "
+            "has the users in it. Set both, or neither."
+        )
+        raise ValueError(msg)
     data_dir = settings.data_dir or default_data_dir()
     postgres = await EmbeddedPostgres.open(data_dir, progress=progress)
     try:
@@ -160,6 +203,8 @@ async def services(settings: Settings, found: Place) -> AsyncIterator[Services]:
         made = _make_services(settings, found, database, users_database)
         stack.push_async_callback(made.users.close)
         stack.push_async_callback(made.payments.close)
+        stack.push_async_callback(made.sending.close)
+        stack.push_async_callback(made.streams.stop)
         yield made
 
 
@@ -179,6 +224,10 @@ def _make_services(
     sandbox = Sandbox(database, keys=found.signing_keys, base_url=base_url)
     providers = _providers(settings, sandbox)
     payments = PaymentsService(database, shops, reservations, providers, settings.reconcile_seconds)
+    event_log = EventLogService(database)
+    low_stock = LowStockService(database, cursors)
+    streams = _streams(settings, found, event_log, StockSources(low_stock, stock, products, shops))
+    addresses = Addresses(allow_private=settings.webhooks_allow_private)
     return Services(
         users=users,
         shops=shops,
@@ -192,34 +241,55 @@ def _make_services(
         reservations=reservations,
         shipping=shipping,
         transfers=TransfersService(database, cursors),
-        orders=OrdersService(database, shops, products, reservations, max_lines=settings.max_lines),
+        explanations=ExplanationsService(database),
+        orders=OrdersService(database, shops, products, reservations, **_caps(settings)),
         payments=payments,
         sandbox=SandboxService(database, sandbox.signer, payments.receive),
         refunds=RefundsService(database, providers),
-        shipments=ShipmentsService(database, shipping),
+        shipments=ShipmentsService(database, shipping, reservations),
         returns=ReturnsService(database, shipping),
+        history=HistoryService(database),
+        event_log=event_log,
+        relay=Relay(database, event_log),
+        webhooks=WebhooksService(database, addresses, EVENT_KINDS, shops.get),
+        deliveries=DeliveriesService(database, cursors, settings.webhooks_keep_seconds),
+        sending=_sending(settings, database, addresses),
+        low_stock=low_stock,
+        stock_watch=LowStockWatcher(database, streams, low_stock, shops),
+        streams=streams,
     )
+
+
+def _caps(settings: Settings) -> dict[str, int]:
+    caps = {
+        "max_lines": settings.max_lines,
+        "max_open_reservations": settings.max_open_reservations,
+    }
+    return {name: most for name, most in caps.items() if most is not None}
+
+
+def _streams(
+    settings: Settings, found: Place, event_log: EventLogService, sources: StockSources
+) -> StreamsService:
+    limits = StreamLimits(settings.streams, settings.streams_per_address)
+    places = Places(found.signing_keys)
+    return StreamsService(event_log.database, event_log, sources, places, limits)
+
+
+def _sending(settings: Settings, database: Database, addresses: Addresses) -> SendingService:
+    options = SendingOptions(
+        retry_seconds=tuple(settings.webhooks_retry_seconds),
+        failing_seconds=settings.webhooks_failing_seconds,
+        most_under_way=settings.webhooks_under_way,
+    )
+    return SendingService(database, Sender(addresses, settings.webhooks_timeout_seconds), options)
 
 
 def _providers(settings: Settings, sandbox: Sandbox) -> dict[str, Provider]:
-    providers: dict[str, Provider] = {}
-    if settings.sandbox_is_on:
-        providers["sandbox"] = sandbox
-    if settings.stripe_api_key is None:
-        return providers
-    if settings.stripe_webhook_secret is None:
-        msg = "Set LOCKSTOCK_STRIPE_WEBHOOK_SECRET too: without it Stripe's events mean nothing."
-        raise ValueError(msg)
-    if importlib.util.find_spec("stripe") is None:
-        msg = "LOCKSTOCK_STRIPE_API_KEY needs Stripe's SDK: pip install 'lockstock[stripe]'."
-        raise ValueError(msg)
-    # Here and not above: without the extra, the module cannot be imported.
-    adapter = importlib.import_module("lockstock.orders.payments.stripe")
-    account = adapter.StripeAccount(
+    keys = StripeKeys(
         settings.stripe_api_key, settings.stripe_webhook_secret, settings.stripe_api_base
     )
-    providers["stripe"] = adapter.Stripe(account)
-    return providers
+    return chosen.choose(sandbox if settings.sandbox_is_on else None, keys)
 
 
 def _sender(settings: Settings) -> ChosenSender:
@@ -247,12 +317,20 @@ def _user_limits(settings: Settings, found: Place) -> UserLimits:
     )
 
 
+def _operation_id(route: APIRoute) -> str:
+    # Client generators make the names of their methods of it.
+    return route.name
+
+
 def application(made: Services, settings: Settings, found: Place) -> FastAPI:
     """Make the ASGI application of these services. Its lifespan runs the sweeps."""
     app = FastAPIOffline(
         title="Lockstock",
         version=__version__,
-        description="Orders and stock that never oversell.",
+        summary="Orders and stock that never oversell.",
+        description=ABOUT,
+        generate_unique_id_function=_operation_id,
+        swagger_ui_parameters={"persistAuthorization": True, "displayOperationId": True},
         lifespan=_lifespan,
         # A redirect would lead to whatever the header Host says, and without TLS behind a proxy.
         redirect_slashes=False,
@@ -262,66 +340,55 @@ def application(made: Services, settings: Settings, found: Place) -> FastAPI:
     app.state.settings = settings
     app.state.cursors = Cursors(found.signing_keys[0])
     app.state.known_variants = made.products.existing
+    app.state.allocation_policy = partial(_allocation_policy, made.shops)
+    app.state.event_kinds = EVENT_KINDS
     tokens = AccessTokens(found.signing_keys, settings.access_token_seconds)
     app.state.gate = Gate(tokens, made.shops.role_of, made.keys.verify)
+    app.state.browsing = Browsing(made.products, Sight(made.shops, app.state.gate, None))
     databases = {id(d): d for d in (made.users.database, made.warehouses.database)}
     app.state.readiness = Readiness(list(databases.values()), found.histories)
     for router in (*ROUTERS, operations_router):
         app.include_router(router)
     install_errors(app)
-    describe_errors(app)
+    describe(app)
+    app.add_middleware(HotRoutes, routes=HOT_ROUTES)
     app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes)
     return app
 
 
+async def _allocation_policy(shops: ShopsService, shop_id: UUID) -> AllocationPolicy:
+    shop = await shops.get(shop_id)
+    return AllocationPolicy(strategy=shop.allocation, may_split=shop.may_split)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: Settings = app.state.settings
     if unreached := app.state.users.unreached:
         telemetry.log().warning(
             "no_sender",
             unreached=unreached,
             detail="Codes cannot be sent there: set LOCKSTOCK_SMTP_URL or LOCKSTOCK_APPRISE_URLS.",
         )
-    sweeping = asyncio.create_task(_sweep_forever(app, settings.sweep_seconds))
-    try:
+    async with background.working(_works(app), app.state.readiness):
         yield
-    finally:
-        app.state.readiness.draining = True
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
 
 
-async def _sweep_forever(app: FastAPI, pause_seconds: float) -> None:
-    """Tidy up what is past its deadline and finish what a crash left half done.
-
-    Any number of processes may do this at once. Nobody waits for it: readers and buyers count an
-    expired hold as free at its deadline.
-    """
-    state = app.state
-    sweepers = [
-        sweeper.sweep
-        for sweeper in (
-            state.reservations,
-            state.orders,
-            state.sandbox,
-            state.payments,
-            state.refunds,
-            state.shipments,
-            state.returns,
-            state.users,
-        )
+def _works(app: FastAPI) -> list[background.Work]:
+    state, settings = app.state, app.state.settings
+    swept = (
+        state.reservations,
+        state.orders,
+        state.sandbox,
+        state.payments,
+        state.refunds,
+        state.shipments,
+        state.returns,
+        state.users,
+        state.deliveries,
+    )
+    return [
+        background.Sweeps([service.sweep for service in swept], settings.sweep_seconds),
+        background.Rounds("relay", state.relay.run_once, settings.relay_seconds),
+        background.Rounds("low_stock", state.stock_watch.run_once, settings.low_stock_seconds),
+        background.Rounds("webhooks", state.sending.begin, settings.webhooks_seconds),
     ]
-    while pause_seconds:
-        await asyncio.sleep(pause_seconds)
-        if await state.readiness.problems():
-            # No database, or schemas that are not there yet: /readyz says so, once is enough.
-            continue
-        for sweep in sweepers:
-            try:
-                await sweep(SWEEP_BATCH)
-            except Refusal as refusal:
-                telemetry.log().warning("sweep_put_off", reason=refusal.detail)
-            except Exception:
-                # The next round tries again; a bug in one sweep must not end the others.
-                telemetry.log().exception("sweep_failed")

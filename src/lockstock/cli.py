@@ -1,28 +1,25 @@
 """The command line: parse, call, print."""
 
 import asyncio
-import errno
 import json
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
-from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import typer
-import uvicorn
 import uvloop
 from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from lockstock import __version__
+from lockstock import __version__, serving
 from lockstock import app as wiring
 from lockstock.audit.service import Verdict, audit, report
 from lockstock.demo.greeting import greeting
 from lockstock.demo.service import load
+from lockstock.explain.cli import add_to as add_explain
 from lockstock.exports.cli import app as exports
 from lockstock.imports.cli import app as imports
 from lockstock.kernel import telemetry
@@ -31,13 +28,11 @@ from lockstock.kernel.migrate import State, migrate, states
 from lockstock.kernel.postgres import PostgresUnavailable
 from lockstock.replay.cli import Audited
 from lockstock.replay.cli import add_to as add_replay
+from lockstock.serving import Prepare
 from lockstock.settings import Settings
 from lockstock.users.contract import User
 
 T = TypeVar("T")
-
-# What is done once the services are there, and what there is to say of it.
-Prepare = Callable[[wiring.Services, str], Awaitable[str]]
 
 # What a shell says of a command that was told to stop (128 + SIGTERM).
 STOPPED = 143
@@ -61,6 +56,9 @@ cli.add_typer(user, name="user")
 progress = Console(stderr=True, highlight=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=64, help="How many processes serve; one per core is a good start.")
+]
 
 CONNECT_SECONDS = 15.0
 
@@ -144,6 +142,8 @@ def version(
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Port = None,
+    workers: Workers = 1,
+    is_worker: Annotated[bool, typer.Option("--worker", hidden=True)] = False,
 ) -> None:
     """Serve the API, until it is told to stop.
 
@@ -153,14 +153,19 @@ def serve(
 
         lockstock serve
 
-        LOCKSTOCK_DATABASE_URL=postgresql://shop@db/shop lockstock serve --port 8080
+        LOCKSTOCK_DATABASE_URL=postgresql://shop@db/shop lockstock serve --port 8080 --workers 4
     """
-    _serve(host, port, _nothing_more)
+    given: dict[str, str | int | None] = {"host": host, "port": port}
+    if is_worker:
+        _serve_as_worker(given)
+    else:
+        _serve(given, _nothing_more, workers=workers)
 
 
 @cli.command()
 def demo(
     port: Port = None,
+    workers: Workers = 1,
 ) -> None:
     """Serve a demo shop on the embedded PostgreSQL, and say what to try.
 
@@ -176,7 +181,7 @@ def demo(
             "The demo's passwords are public, so it runs on the embedded database only. "
             "Unset LOCKSTOCK_DATABASE_URL."
         )
-    _serve(None, port, _load_demo)
+    _serve({"port": port}, _load_demo, workers=workers)
 
 
 async def _load_demo(made: wiring.Services, address: str) -> str:
@@ -188,68 +193,32 @@ async def _nothing_more(_made: wiring.Services, _address: str) -> str:
     return ""
 
 
-def _serve(host: str | None, port: int | None, prepare: Prepare) -> None:
-    given = {"host": host, "port": port}
+def _serve(given: dict[str, str | int | None], prepare: Prepare, *, workers: int = 1) -> None:
     settings = Settings()
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+    take = serving.listen if workers == 1 else serving.reserve
     # The socket first: nothing is started in vain, and the services tell clients their address.
-    with _listener(settings.host, settings.port) as listener:
-        own_port = listener.getsockname()[1]
-        settings = settings.model_copy(update={"port": own_port})
-        _run(lambda _, found: _serve_on(listener, settings, found, prepare))
+    with take(settings.host, settings.port) as taken:
+        settings = settings.model_copy(update={"port": taken.getsockname()[1]})
+
+        async def serve_them(_: Settings, found: wiring.Place) -> None:
+            if workers == 1:
+                await serving.serve_alone(taken, settings, found, prepare)
+            else:
+                await serving.serve_with_workers(workers, settings, found, prepare)
+
+        _run(serve_them)
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    is_v6 = ":" in host
-    try:
-        return socket.create_server(
-            (host, port),
-            family=socket.AF_INET6 if is_v6 else socket.AF_INET,
-            dualstack_ipv6=is_v6 and socket.has_dualstack_ipv6(),
-        )
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (while")[0]
-        message = f"Cannot listen on {host}, port {port}: {reason}."
-        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-            message += " Another port: --port 0 takes a free one, make demo PORT=8001 that one."
-        raise ConnectionError(message) from error
+def _serve_as_worker(given: dict[str, str | int | None]) -> None:
+    settings = Settings().model_copy(update=given)
 
+    async def serve_here(_: Settings, found: wiring.Place) -> None:
+        serving.stop_with_parent()
+        with serving.listen(settings.host, settings.port, shared=True) as listener:
+            await serving.serve_alone(listener, settings, found, _nothing_more)
 
-async def _serve_on(
-    listener: socket.socket, settings: Settings, found: wiring.Place, prepare: Prepare
-) -> None:
-    async with wiring.services(settings, found) as made:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app=wiring.application(made, settings, found),
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=20,
-                # Longer than clients keep a connection that they do not use: who hangs up last
-                # never sends a request into a connection that is being closed.
-                timeout_keep_alive=75,
-                server_header=False,
-                # The address of a caller is that of its connection: a header can say anything.
-                proxy_headers=False,
-            )
-        )
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"http://{host}:{settings.port}"
-        said = await prepare(made, address)
-        typer.echo(f"Lockstock listens on {address}{said}")
-        # uvicorn stops gracefully on these signals and then raises them again, for others to see.
-        # Here the services and the database are still to be closed.
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
-        for told in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(told, _go_on)
-        await server.serve(sockets=[listener])
-        if server.force_exit:
-            # A second Ctrl-C: requests are not waited for any more, but what runs is still ended.
-            await server.lifespan.shutdown()
-
-
-def _go_on(_signal: int, _frame: FrameType | None) -> None:
-    pass
+    _run(serve_here)
 
 
 @db.command("migrate")
@@ -367,13 +336,22 @@ def create_admin(
         lockstock user create-admin ann@example.com --name Ann
     """
 
-    async def work(settings: Settings, found: wiring.Place) -> User:
+    def work(made: wiring.Services) -> Awaitable[User]:
+        return made.users.create_admin(email, password, name)
+
+    admin = _ask(work)
+    typer.echo(f"{admin.id} is an administrator.")
+
+
+def _ask(work: Callable[[wiring.Services], Awaitable[T]]) -> T:
+    """Do work on the services, on a database that is up to date."""
+
+    async def inside(settings: Settings, found: wiring.Place) -> T:
         await _refuse_if_behind(found)
         async with wiring.services(settings, found) as made:
-            return await made.users.create_admin(email, password, name)
+            return await work(made)
 
-    made = _run(work)
-    typer.echo(f"{made.id} is an administrator.")
+    return _run(inside)
 
 
 async def _audit_after_replay() -> Audited:
@@ -386,3 +364,4 @@ async def _audit_after_replay() -> Audited:
 cli.add_typer(imports, name="import")
 cli.add_typer(exports, name="export")
 add_replay(cli, _audit_after_replay)
+add_explain(cli, _ask)

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         default=1.0, ge=0, description="Pause between two sweeps of expired holds. 0: never sweep."
     )
+    relay_seconds: float = Field(
+        default=0.2,
+        ge=0,
+        description="Pause between two looks for events that are not in the log yet. 0: never.",
+    )
     access_token_seconds: int = Field(
         default=900, ge=1, le=86_400, description="Lifetime of an access token."
     )
@@ -129,7 +134,67 @@ class Settings(BaseSettings):
     stripe_api_base: str | None = Field(
         default=None, description="Where Stripe's API is. Unset: at Stripe."
     )
+    low_stock_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="Pause between two looks for stock that has become low, or is no longer. "
+        "0: never.",
+    )
+    streams: int = Field(
+        default=1000, ge=0, description="Streams of stock that one process holds open."
+    )
+    streams_per_address: int = Field(
+        default=100,
+        ge=0,
+        description="Of these, to one network address. Behind a proxy all have that of the proxy.",
+    )
     max_lines: int = Field(default=100, ge=1, le=500, description="Lines of one order.")
+    max_open_reservations: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "Open reservations of one customer in a shop that has no cap of its own. Unset: any "
+            "number."
+        ),
+    )
+
+    webhooks_seconds: float = Field(
+        default=0.2,
+        ge=0,
+        description="Pause between two looks for events to send to webhooks. 0: never.",
+    )
+    webhooks_timeout_seconds: float = Field(
+        default=15.0, gt=0, le=60, description="How long one attempt may take, with its answer."
+    )
+    webhooks_under_way: int = Field(
+        default=50, ge=1, le=1000, description="Attempts of one process at the same time."
+    )
+    webhooks_retry_seconds: Annotated[list[Annotated[float, Field(ge=0)]], NoDecode] = Field(
+        default=[5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        max_length=50,
+        description=(
+            "Pauses before a failed attempt is made again, separated by commas; up to a fifth "
+            "shorter or longer. After the last one the event is given up."
+        ),
+    )
+    webhooks_failing_seconds: float = Field(
+        default=432_000.0,
+        ge=0,
+        description="A webhook at which nothing has arrived for so long is switched off.",
+    )
+    webhooks_keep_seconds: int = Field(
+        default=2_592_000, ge=0, description="How long deliveries that have ended can be seen."
+    )
+    webhooks_allow_private: bool = Field(
+        default=False,
+        description="Let webhooks lead to inner addresses. For development and tests.",
+    )
+
+    @field_validator("webhooks_retry_seconds", mode="before")
+    @classmethod
+    def _split_numbers(cls, value: object) -> object:
+        return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
     @field_validator("signing_keys", mode="before")
     @classmethod

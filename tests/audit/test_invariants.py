@@ -6,6 +6,7 @@ import asyncpg
 import httpx2
 import pytest
 
+from lockstock.app import Services
 from lockstock.audit.service import audit, invariants, report
 from lockstock.kernel.database import Database
 from lockstock.kernel.postgres import EmbeddedPostgres
@@ -21,6 +22,9 @@ DAMAGE = {
     "I3": "UPDATE warehouses.movements SET sequence = 9 WHERE sequence = 2",
     "I4": "UPDATE warehouses.movements SET kind = 'transfer_in' WHERE kind = 'receive'",
     "I4a": "UPDATE warehouses.allocations SET shipped = shipped - 1 WHERE shipped > 0",
+    "I4b": """
+        UPDATE orders.returns SET parts = jsonb_set(parts, '{0,condition}', '"good"')
+    """,
     "I5": "UPDATE warehouses.reservations SET status = 'released', ended_at = now()",
     "I5a": """
         INSERT INTO warehouses.reservations
@@ -42,6 +46,9 @@ DAMAGE = {
     """,
     "I9d": "UPDATE orders.orders SET status = 'expired' WHERE status = 'paid'",
     "I10": "UPDATE orders.transitions SET to_status = 'completed' WHERE to_status = 'paid'",
+    "I15": "UPDATE events.log SET kind = 'order.expired' WHERE kind = 'order.paid'",
+    "I15a": "UPDATE events.counters SET last = last + 1",
+    "I15b": "UPDATE events.log SET sequence = -sequence",
     "I17": "UPDATE warehouses.transfer_lines SET lost = lost + 1, received = received - 1",
     "I17a": "UPDATE warehouses.stock SET incoming = incoming + 1",
     "I17b": "UPDATE warehouses.transfer_steps SET from_status = 'ready' WHERE sequence = 1",
@@ -50,15 +57,20 @@ DAMAGE = {
 CHECKS = """
     SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
     FROM pg_constraint
-    WHERE contype = 'c' AND connamespace IN ('warehouses'::regnamespace, 'orders'::regnamespace)
+    WHERE contype = 'c' AND connamespace IN ('warehouses'::regnamespace, 'orders'::regnamespace,
+        'events'::regnamespace)
 """
 
 
 @pytest.fixture
 async def lived_in(
-    client: httpx2.AsyncClient, register: Register, open_shop: OpenShop, database: Database
+    client: httpx2.AsyncClient,
+    services: Services,
+    register: Register,
+    open_shop: OpenShop,
+    database: Database,
 ) -> Database:
-    """A database with one order that was shipped, one paid, one open, and a transfer."""
+    """One order that was shipped (a unit came back broken), one paid, one open, a transfer."""
     owner = await register()
     shop = await open_shop(owner)
     path, headers = f"/v1/shops/{shop['id']}", owner.headers
@@ -88,6 +100,8 @@ async def lived_in(
     broken = {"variant_id": line["variant_id"], "damaged": 1}
     await post(f"transfers/{sent['id']}/receive", lines=[broken])
     for key in ("shipped", "paid", "open"):
+        # Of the last one the events are still in the outbox.
+        await services.relay.drain()
         order = await post("orders", lines=[line], ship_to={"name": key})
         if key == "open":
             continue
@@ -96,6 +110,8 @@ async def lived_in(
         assert paid.is_success, paid.text
         if key == "shipped":
             await post(f"orders/{order['id']}/shipments")
+            back = line | {"quantity": 1, "condition": "damaged"}
+            await post(f"orders/{order['id']}/returns", lines=[back], refund=False)
     return database
 
 

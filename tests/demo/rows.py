@@ -11,9 +11,13 @@ TABLES = """
     WHERE schemaname IN ('users', 'shops', 'products', 'warehouses', 'orders')
 """
 # What only the verbs write, and only at a caller's request.
-BY_REQUEST = {"warehouses.changes", "orders.actions"} | {
-    f"orders.sandbox_{noun}" for noun in ("payments", "refunds", "deliveries", "faults")
-}
+BY_REQUEST = {
+    "warehouses.changes",
+    "warehouses.capped_customers",
+    "warehouses.low_stock",
+    "warehouses.low_stock_looks",
+    "orders.actions",
+} | {f"orders.sandbox_{noun}" for noun in ("payments", "refunds", "deliveries", "faults")}
 
 
 async def content(database_url: str) -> dict[str, list[str]]:

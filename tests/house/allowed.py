@@ -24,6 +24,10 @@ SHAPE: Mapping[str, Mapping[str, str]] = {
 
 LOOSE_SQL = {
     "src/lockstock/audit/service.py: _check": "the invariants are in a file of SQL of their own",
+    **{
+        f"src/lockstock/kernel/outbox.py: {name}": "the name of the service's schema is put in"
+        for name in ("write_events", "shops_with_events", "delete_events")
+    },
     "src/lockstock/kernel/migrate.py": "creates the schema that is named like the service",
     "src/lockstock/kernel/migrate.py: _state": "alembic's connection, not the service's",
     "src/lockstock/kernel/migrate.py: _upgrade": "alembic's connection, not the service's",
@@ -31,13 +35,24 @@ LOOSE_SQL = {
     f"{LISTING}: candidates": _SORTED_PAGES,
     **{
         f"src/lockstock/{service}/migrations/0001_initial.py: upgrade": _DDL
-        for service in ("users", "shops", "products", "warehouses", "orders")
+        for service in ("users", "shops", "products", "warehouses", "orders", "events")
     },
+    "src/lockstock/warehouses/migrations/0005_destinations.py: upgrade": _DDL,
+    "src/lockstock/shops/migrations/0004_outbox.py: upgrade": _DDL,
+    "src/lockstock/products/migrations/0002_outbox.py: upgrade": _DDL,
+    "src/lockstock/warehouses/migrations/0007_outbox.py: upgrade": _DDL,
+    "src/lockstock/warehouses/migrations/0008_low_stock.py: upgrade": _DDL,
+    "src/lockstock/events/migrations/0003_low_stock_cursors.py: upgrade": _DDL,
+    "src/lockstock/orders/migrations/0004_outbox.py: upgrade": _DDL,
+    "src/lockstock/orders/migrations/0005_history.py: upgrade": _DDL,
+    "src/lockstock/events/migrations/0002_webhooks.py: upgrade": _DDL,
     "src/lockstock/users/migrations/0002_sessions_from_where.py: upgrade": _DDL,
     "src/lockstock/shops/migrations/0002_keys_and_invitations.py: upgrade": _DDL,
     "src/lockstock/warehouses/migrations/0002_transfers.py: upgrade": _DDL,
     "src/lockstock/orders/migrations/0002_payments_at_providers.py: upgrade": _DDL,
     "src/lockstock/warehouses/migrations/0004_stock_as_of.py: upgrade": _DDL,
+    "src/lockstock/warehouses/migrations/0006_reasons_and_caps.py: upgrade": _DDL,
+    "src/lockstock/shops/migrations/0003_settings.py: upgrade": _DDL,
 }
 
 MISPLACED = {
@@ -57,6 +72,7 @@ MISPLACED = {
 # Where statements may name the schemas of several services.
 OTHER_SCHEMAS = {
     "src/lockstock/audit/": "proves what must hold between services; it only reads",
+    "src/lockstock/kernel/outbox.py": "each service has a table of this name and shape",
     "src/lockstock/demo/store.py": "dates a past back, which no verb can; one transaction",
 }
 
@@ -67,7 +83,10 @@ MANY_SHOPS = {
     "src/lockstock/shops/store.py: GET_SHOPS": _ALL_SHOPS,
     "src/lockstock/shops/store.py: LIST_SHOPS": _ALL_SHOPS,
     "src/lockstock/shops/store.py: LIST_SHOPS_OF": _ALL_SHOPS,
-    "src/lockstock/orders/store.py: LIST_OWN_ORDERS": "a customer's orders in all shops",
+    **{
+        f"src/lockstock/orders/listing/store.py: {name}": "a customer's orders in all shops"
+        for name in ("LIST_OWN_ORDERS", "LIST_OWN_ORDERS_OLDEST")
+    },
     "src/lockstock/orders/payments/store.py: FIND_PAYMENT_ANYWHERE": (
         "the sandbox's page knows only the payment's id"
     ),
@@ -75,8 +94,8 @@ MANY_SHOPS = {
         "the variants of one page, each with its shop"
     ),
     "src/lockstock/warehouses/reservations/store.py: DUE_SHOPS": _SWEEP,
-    "src/lockstock/orders/store.py: DUE_ORDERS": _SWEEP,
-    "src/lockstock/orders/store.py: DUE_STOCK_CHECKS": _SWEEP,
+    "src/lockstock/orders/endings/store.py: DUE_ORDERS": _SWEEP,
+    "src/lockstock/orders/endings/store.py: DUE_STOCK_CHECKS": _SWEEP,
     "src/lockstock/orders/payments/lookups/store.py: DUE_CLOSINGS": _SWEEP,
     "src/lockstock/orders/payments/lookups/store.py: DUE_LOOK_UPS": _SWEEP,
     "src/lockstock/orders/payments/sandbox/store.py: DUE_DELIVERIES": _SWEEP,
@@ -84,14 +103,29 @@ MANY_SHOPS = {
     "src/lockstock/orders/payments/refunds/store.py: DUE_REFUNDS": _SWEEP,
     "src/lockstock/orders/shipments/store.py: DUE_SHIPMENTS": _SWEEP,
     "src/lockstock/orders/returns/store.py: DUE_RETURNS": _SWEEP,
+    "src/lockstock/events/low_stock/store.py: SHOPS_WITH_NEWS": _SWEEP,
+    "src/lockstock/events/low_stock/store.py: CURSORS": "those that step one has found",
+    "src/lockstock/events/low_stock/store.py: SAVE_CURSORS": "of all that were looked at",
+    "src/lockstock/warehouses/low_stock/store.py: DUE_LOW": _SWEEP,
     "src/lockstock/audit/service.py: FIGURES": "the audit looks at everything",
+    "src/lockstock/events/webhooks/sending/store.py: DUE_WEBHOOKS": _SWEEP,
+    **{
+        f"src/lockstock/events/webhooks/deliveries/store.py: {name}": _SWEEP
+        for name in ("WORN_DELIVERIES", "LEFT_DELIVERIES", "EMPTIED_WEBHOOKS")
+    },
+    "src/lockstock/events/webhooks/deliveries/store.py: AGE_OF_OLDEST": _ALL_SHOPS,
+    **{
+        f"src/lockstock/kernel/outbox.py: SHOPS_WITH_EVENTS of {schema}": _SWEEP
+        for schema in ("shops", "products", "warehouses", "orders")
+    },
 }
 
 # SKIP LOCKED is for sweeps, where a row that is skipped is looked at again in the next round.
 SKIPS_LOCKED = {
+    "src/lockstock/events/webhooks/sending/store.py: LOCK_RECEIVER": "sending to webhooks",
     "src/lockstock/warehouses/reservations/store.py: LOCK_DUE_STOCK": "sweep of expired holds",
     "src/lockstock/warehouses/reservations/store.py: END_EMPTIED": "sweep of expired holds",
-    "src/lockstock/orders/store.py: LOCK_DUE_ORDERS": "sweep of orders past their deadline",
+    "src/lockstock/orders/endings/store.py: LOCK_DUE_ORDERS": "sweep of orders past their deadline",
     "src/lockstock/orders/payments/inbox/store.py: CLAIM_EVENTS": "inbox of provider events",
     "src/lockstock/orders/payments/refunds/store.py: CLAIM_REFUNDS": "outbox of refunds",
     "src/lockstock/users/attempts/store.py: DELETE_ENDED_ATTEMPTS": "sweep of old attempts",
@@ -109,5 +143,13 @@ NOT_PREPARED = {
 
 KEYS_NOT_BY_SHOP = {
     f"{schema}.migrations_pkc": "alembic's own table, with one row"
-    for schema in ("shops", "products", "warehouses", "orders")
+    for schema in ("shops", "products", "warehouses", "orders", "events")
+}
+
+# Operations that the Python client has no call for.
+NOT_IN_CLIENT = {
+    "receive_provider_event": "for payment providers, which sign what they send",
+    "pay_sandbox_page": "for the forms of the sandbox's page",
+    "healthz": "for whoever runs the server",
+    "readyz": "Client.is_ready asks for it, and wants no retries",
 }

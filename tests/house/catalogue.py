@@ -7,7 +7,7 @@ import asyncpg
 from tests.house.source import Fault
 
 # Rows of these belong to one shop each.
-SHOP_SCHEMAS = ["shops", "products", "warehouses", "orders"]
+SHOP_SCHEMAS = ["shops", "products", "warehouses", "orders", "events"]
 SCHEMAS = ["users", *SHOP_SCHEMAS]
 
 KEYS_NOT_BY_SHOP = """

@@ -69,6 +69,11 @@ def _default_text(value: object) -> str:
         return "unset"
     if isinstance(value, float):
         return f"`{value:g}`"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    if isinstance(value, list):
+        # As one writes it.
+        return f"`{','.join(map(str, value))}`"
     return f"`{value}`"
 
 

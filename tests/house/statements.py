@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from lockstock.kernel import outbox
 from tests.house.shape import Function, functions
 from tests.house.source import PACKAGE, Fault, Source
 
-SERVICES = ("users", "shops", "products", "warehouses", "orders")
+SERVICES = ("users", "shops", "products", "warehouses", "orders", "events")
 # Of these every row belongs to one shop.
 OF_A_SHOP = frozenset(SERVICES) - {"users"}
 RUNNERS = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "cursor", "prepare"}
@@ -74,11 +75,21 @@ def _is_sql(node: ast.Constant) -> bool:
 
 
 def statements(sources: Iterable[Source]) -> list[Statement]:
-    """Return every SQL constant of these modules."""
+    """Return every SQL constant of these modules; one with `{schema}` in it for each of them."""
     return [
-        Statement(source.path, name, ast.literal_eval(node.value))
+        statement
         for source in sources
         for name, node in constants(source).items()
+        for statement in _in_schemas(source.path, name, ast.literal_eval(node.value))
+    ]
+
+
+def _in_schemas(path: str, name: str, sql: str) -> list[Statement]:
+    if "{schema}" not in sql:
+        return [Statement(path, name, sql)]
+    return [
+        Statement(path, f"{name} of {schema}", sql.replace("{schema}", schema))
+        for schema in outbox.SCHEMAS
     ]
 
 

@@ -30,7 +30,7 @@ def _faults(check: Check, files: Iterable[Source]) -> list[str]:
 @pytest.mark.parametrize("check", EVERYWHERE, ids=_name)
 def test_code_and_tests_keep_their_shape(check: Check) -> None:
     """Nothing is too long, too wide, badly named or imported in hiding."""
-    assert _faults(check, (*sources("src"), *sources("tests"))) == []
+    assert _faults(check, (*sources("src"), *sources("tests"), *sources("bench"))) == []
 
 
 @pytest.mark.parametrize("check", IN_THE_PACKAGE, ids=_name)

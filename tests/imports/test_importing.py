@@ -152,3 +152,18 @@ async def test_the_command_opens_a_shop_and_accounts_for_each_row(database_url: 
     found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     assert found["taken"] + sum(found["refused"].values()) == found["rows"]
     assert "password" in result.stderr
+
+
+async def test_a_file_of_which_nothing_is_taken_is_a_failure(
+    database_url: str, tmp_path: Path
+) -> None:
+    """So that a script does not go on as if it were in; some rows are enough to go on."""
+    bad = table(tmp_path / "bad.csv", "sku,name,price", "A1,Tea,-1", "A2,Tea,x")
+    mixed = table(tmp_path / "mixed.csv", "sku,name,price", "A1,Tea,-1", "A2,Tea,1")
+    codes = []
+    async with running(environment(database_url)) as (url, _):
+        for path in (bad, mixed):
+            words = ["products", str(path), "--new-shop", "Gifts", "--url", url]
+            result = await asyncio.to_thread(CliRunner().invoke, commands, words)
+            codes.append(result.exit_code)
+    assert codes == [1, 0]

@@ -118,7 +118,7 @@ async def test_audit_starts_what_it_needs_and_leaves_nothing(env: dict[str, str]
 async def test_status_tells_where_the_schemas_are(env: dict[str, str]) -> None:
     code, said = await lockstock(env, "db", "status")
     assert code == 0
-    assert said.count("up to date") == 5
+    assert said.count("up to date") == 6
 
 
 async def test_an_admin_is_created_and_may_see_every_shop(env: dict[str, str]) -> None:
@@ -147,6 +147,7 @@ async def test_config_shows_settings_and_no_secret(env: dict[str, str]) -> None:
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "LOCKSTOCK_SIGNING_KEYS"),
         ("PORT", "a lot", "LOCKSTOCK_PORT"),
         ("SIGNING_KEYS", "short", "32 characters"),
+        ("USERS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "LOCKSTOCK_DATABASE_URL"),
     ],
 )
 async def test_wrong_settings_are_told_in_words(

@@ -97,6 +97,52 @@ async def test_a_connection_lost_before_commit_is_run_again(notes: Database) -> 
     assert await numbers(notes) == [1, 2]
 
 
+async def test_a_migration_meanwhile_is_nobodys_fault(notes: Database) -> None:
+    """The statement is prepared for the table as it was; the verb is run again with it as it is."""
+
+    async def look(connection: Connection) -> list[object]:
+        [row] = await connection.fetch("SELECT * FROM scratch.notes")
+        return list(row)
+
+    assert await notes.transaction(look) == [1, "x"]
+    await notes.read(lambda c: c.execute("ALTER TABLE scratch.notes ADD COLUMN more integer"))
+    assert await notes.transaction(look) == [1, "x", None]
+
+
+async def test_a_server_that_only_reads_is_left_for_the_one_that_takes_over(
+    notes: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failover the old connections lead to a server that takes no changes."""
+    name = await notes.read(lambda c: c.fetchval("SELECT current_database()"))
+    only_reads = f'ALTER DATABASE "{name}" SET default_transaction_read_only = '
+    old = await Database.open(database_url)
+    await notes.read(lambda c: c.execute(only_reads + "on"))
+    try:
+        behind = await Database.open(database_url)
+        pids = set()
+
+        async def work(connection: Connection) -> None:
+            pids.add(await connection.fetchval("SELECT pg_backend_pid()"))
+            if len(pids) == 2:
+                # The other server has taken over by now.
+                await old.read(lambda c: c.execute(only_reads + "off"))
+            await connection.execute("INSERT INTO scratch.notes VALUES (2, 'x')")
+
+        await behind.transaction(work)
+        assert len(pids) > 2
+        assert await numbers(notes) == [1, 2]
+        await old.read(lambda c: c.execute(only_reads + "on"))
+        monkeypatch.setattr(kernel, "ATTEMPTS", 2)
+        still = await Database.open(database_url)
+        with pytest.raises(DatabaseUnavailable, match="takes no changes"):
+            await write(still, 3)
+        for opened in (behind, still):
+            await opened.close()
+    finally:
+        await old.read(lambda c: c.execute(only_reads + "off"))
+        await old.close()
+
+
 @pytest.mark.parametrize(("cut", "left"), [("before", [1]), ("after", [1, 2])])
 async def test_a_connection_lost_during_commit_is_an_unknown_outcome(
     notes: Database, database_url: str, cut: str, left: list[int]

@@ -11,7 +11,7 @@ from starlette.datastructures import URL
 
 from lockstock.kernel.http import StrictRoute
 from lockstock.kernel.nouns import Page
-from lockstock.kernel.paging import is_paged, link_next
+from lockstock.kernel.paging import link_next, page_parameter
 from tests.conftest import OpenShop, Register
 
 
@@ -184,8 +184,8 @@ def test_a_list_whose_next_is_not_last_is_refused() -> None:
         more: int
 
     with pytest.raises(TypeError):
-        is_paged(Longer, ["cursor"])
-    assert is_paged(Page[int], ["cursor"])
-    assert not is_paged(Page[int], [])
-    assert not is_paged(BaseModel, ["cursor"])
+        page_parameter(Longer, ["cursor"])
+    assert page_parameter(Page[int], ["limit", "cursor"]) == "cursor"
+    assert page_parameter(Page[int], []) is None
+    assert page_parameter(BaseModel, ["cursor"]) is None
     assert StrictRoute is not None

@@ -8,6 +8,7 @@ import pytest
 from lockstock.kernel.database import Database
 from lockstock.orders import store as orders_store
 from lockstock.orders.actions import store as actions_store
+from lockstock.orders.endings import store as endings_store
 from lockstock.orders.payments import store as payments_store
 from lockstock.orders.payments.inbox import store as inbox_store
 from lockstock.orders.payments.refunds import store as refunds_store
@@ -50,6 +51,7 @@ def owner_of(market: Market, name: str) -> Any:
     """The object that a step belongs to: of the market, or a store."""
     stores = {
         "orders_store": orders_store,
+        "endings_store": endings_store,
         "actions_store": actions_store,
         "payments_store": payments_store,
         "inbox_store": inbox_store,

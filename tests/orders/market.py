@@ -67,7 +67,7 @@ class Market:
         self.orders = OrdersService(self.database, self.shops, self.products, self.reservations)
         self.payments = PaymentsService(self.database, self.shops, self.reservations, providers)
         self.refunds = RefundsService(self.database, providers)
-        self.shipments = ShipmentsService(self.database, self.shipping)
+        self.shipments = ShipmentsService(self.database, self.shipping, self.reservations)
         self.returns = ReturnsService(self.database, self.shipping)
         self.shop: Shop
         self.product: Product
@@ -186,6 +186,7 @@ class Market:
                 ("shipments", "next_try_at"),
                 ("returns", "next_try_at"),
                 ("orders", "stock_check_at"),
+                ("orders", "leased_until"),
                 ("payments", "close_at"),
                 ("payments", "look_up_at"),
             ):

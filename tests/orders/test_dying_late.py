@@ -1,9 +1,14 @@
 """A process may die, or sleep for long, while it takes stock again for money that came late."""
 
+from datetime import datetime
+from uuid import UUID
+
 import pytest
 
+from lockstock.kernel.database import Connection
 from lockstock.kernel.ids import new_id
 from lockstock.orders.contract import Order
+from lockstock.orders.payments import store as payments
 from lockstock.orders.payments.contract import Payment
 from lockstock.orders.rules import sum_lines
 from lockstock.warehouses.reservations.contract import Reservation, Reserve
@@ -72,6 +77,54 @@ async def test_stock_that_a_sleeper_took_for_an_expired_order_is_freed(market: M
     await market.sweep()
     assert await market.counts() == (10, 0, 0)
     assert len(await market.refunds_of(order)) == 1
+
+
+async def test_two_late_payments_go_back_without_waiting_for_each_other(market: Market) -> None:
+    """The first has found the stock gone and has given its lease back, so the second asks anew."""
+    order, first = await _late(market)
+    second = await _unsettled(market, order)
+    await market.place(10)
+    await market.send(first)
+    await market.send(second)
+    assert await market.outcomes() == ["refund_late", "refund_late"]
+    assert (await market.order(order.id)).status == "expired"
+    assert [refund.cause for refund in await market.refunds_of(order)] == ["late", "late"]
+
+
+async def test_a_second_late_payment_takes_what_is_free_again(market: Market) -> None:
+    order, first = await _late(market)
+    second = await _unsettled(market, order)
+    rest = await market.place(10)
+    await market.send(first)
+    await market.cancel(rest)
+    await market.send(second)
+    paid = await market.order(order.id)
+    assert (paid.status, paid.late) == ("paid", True)
+    assert await market.outcomes() == ["refund_late", "pay_late"]
+    await market.sweep()
+    assert await market.counts() == (10, 0, 2)
+
+
+async def test_a_lease_is_given_back_by_its_owner_only(market: Market) -> None:
+    """Who has slept through a lease must not end the one that somebody else has taken since."""
+    order, _ = await _late(market)
+    shop_id = market.shop.id
+
+    async def take(connection: Connection) -> dict[UUID, datetime]:
+        return await payments.take_leases(connection, shop_id, [order.id], 120)
+
+    async def ends(leases: dict[UUID, datetime]) -> None:
+        await market.database.transaction(lambda c: payments.end_leases(c, shop_id, leases))
+
+    first = await market.database.transaction(take)
+    second = await market.database.transaction(take)
+    await ends(first)
+    query = "SELECT leased_until FROM orders.orders WHERE id = $1"
+    [row] = await market.fetch(query, order.id)
+    assert row["leased_until"] == second[order.id]
+    await ends(second)
+    [row] = await market.fetch(query, order.id)
+    assert row["leased_until"] is None
 
 
 async def _sleeper_takes(market: Market, order: Order) -> None:

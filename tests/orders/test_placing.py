@@ -9,8 +9,8 @@ import pytest
 
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.ids import new_id
-from lockstock.orders import rules, store
-from lockstock.orders.contract import NewOrder, OrderList, PlaceAsk
+from lockstock.orders import store
+from lockstock.orders.contract import NewOrder, OrderList, PlaceAsk, Position
 from lockstock.warehouses.contract import Line
 from lockstock.warehouses.reservations.contract import OutOfStock, Reservation, Reserve
 from tests.orders.market import PRICE_MINOR, Market, placed, refused
@@ -144,6 +144,27 @@ async def test_past_its_deadline_an_order_reads_expired_swept_or_not(market: Mar
     assert not await market.orders.list_orders(market.shop.id, OrderList(status="awaiting_payment"))
 
 
+async def test_a_list_of_one_status_has_all_that_reads_so_newest_first(market: Market) -> None:
+    orders = [await market.place(1) for _ in range(4)]
+    await _expire(market, orders[0].id)
+    await market.orders.sweep(10)
+    await _expire(market, orders[2].id)
+    await market.pay(orders[3])
+
+    async def listed(**asked: Any) -> list[Any]:
+        found = await market.orders.list_orders(market.shop.id, OrderList(**asked))
+        return [order.id for order in found]
+
+    expired = [orders[2].id, orders[0].id]
+    assert await listed(status="expired") == expired
+    after = Position(created_at=orders[2].created_at, id=orders[2].id)
+    assert await listed(status="expired", after=after) == expired[1:]
+    assert await listed(status="awaiting_payment") == [orders[1].id]
+    assert await listed(status="paid") == [orders[3].id]
+    assert await listed(status="expired", customer_id=market.customer_id) == expired
+    assert await listed(status="expired", customer_id=new_id()) == []
+
+
 async def test_the_sweep_marks_what_has_expired_once(market: Market) -> None:
     market.shop = market.shop.model_copy()
     short = await Market(market.database).open(reservation_seconds=1)
@@ -160,7 +181,7 @@ async def test_lists_are_newest_first_and_page(market: Market) -> None:
     newest = list(reversed(orders))
     first = await market.orders.list_own(market.customer_id, OrderList(limit=2))
     assert first == newest
-    after = rules.position_of(first[1])
+    after = Position(created_at=first[1].created_at, id=first[1].id)
     rest = await market.orders.list_orders(market.shop.id, OrderList(limit=2, after=after))
     assert rest == newest[2:]
     assert await market.orders.list_own(new_id(), OrderList()) == []

@@ -7,7 +7,7 @@ from lockstock.kernel.ids import new_id
 from lockstock.kernel.nouns import MOST_UNITS
 from lockstock.orders.contract import Order
 from lockstock.orders.payments.contract import NewRefund
-from lockstock.orders.returns.contract import NewReturn, NotReturnable, Return
+from lockstock.orders.returns.contract import NewReturn, NotReturnable, Return, ReturnLine
 from lockstock.orders.shipments.contract import (
     NewShipment,
     NotLeftToShip,
@@ -27,7 +27,7 @@ async def ship(market: Market, order: Order, **fields: object) -> ShipmentList:
 
 async def take_back(market: Market, order: Order, quantity: int, **fields: object) -> Return:
     """Take units back, under a key of its own."""
-    lines = [Line(variant_id=market.variant_id, quantity=quantity)]
+    lines = [ReturnLine(variant_id=market.variant_id, quantity=quantity)]
     ask = NewReturn.model_validate({"lines": lines} | fields)
     done = await market.returns.take_back(market.shop.id, order.id, ask, market.asked())
     return done.answer
@@ -139,7 +139,7 @@ async def test_units_can_come_back_elsewhere_and_without_a_refund(market: Market
 async def test_a_retried_return_comes_back_once(market: Market) -> None:
     order = await market.paid(2)
     await ship(market, order)
-    ask = NewReturn(lines=[Line(variant_id=market.variant_id, quantity=1)])
+    ask = NewReturn(lines=[ReturnLine(variant_id=market.variant_id, quantity=1)])
     asked = market.asked("same")
     first = await market.returns.take_back(market.shop.id, order.id, ask, asked)
     again = await market.returns.take_back(market.shop.id, order.id, ask, asked)

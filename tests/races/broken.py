@@ -56,6 +56,18 @@ def without_the_lock_on_warehouses(monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @contextmanager
+def without_the_lock_on_customers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Count what a customer has open without waiting for their other orders."""
+
+    async def lock_nobody(_connection: Connection, _shop_id: UUID, _customers: list[UUID]) -> None:
+        pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reservations, "lock_customers", lock_nobody)
+        yield
+
+
+@contextmanager
 def without_the_deadline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let holds past their deadline be freed, but also be committed."""
     with monkeypatch.context() as patch:

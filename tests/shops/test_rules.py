@@ -35,6 +35,9 @@ def test_a_change_keeps_what_it_does_not_name() -> None:
         reservation_seconds=900,
         allocation="nearest",
         may_split=True,
+        hide_exact=False,
+        low_stock_threshold=None,
+        max_open_reservations=None,
         created_at=datetime(2026, 1, 2, tzinfo=UTC),
     )
     assert changed(shop, ShopChange()) == shop

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockstock.warehouses.contract import Location, Strategy, Warehouse
+from lockstock.warehouses.reservations.allocation import allocate
 from lockstock.warehouses.reservations.contract import OutOfStock
-from lockstock.warehouses.reservations.rules import Request, Shelf, allocate
+from lockstock.warehouses.reservations.ranking import Request, Shelf
 
 VARIANTS = [UUID(int=100 + n) for n in range(3)]
 STRATEGIES: list[Strategy] = ["fewest_warehouses", "by_priority", "most_stock", "nearest"]

@@ -113,6 +113,29 @@ FULL JOIN (
 WHERE coalesce(m.shipped, 0) <> coalesce(a.shipped, 0)
     OR coalesce(m.returned, 0) <> coalesce(a.returned, 0);
 
+-- I4b of each return that is done, what came back and what of it was damaged, as the ledger says
+SELECT r.shop_id, r.return_id, r.variant_id, r.warehouse_id, r.units, m.back, r.broken, m.damaged
+FROM (
+    SELECT b.shop_id, b.id AS return_id, (p ->> 'variant_id')::uuid AS variant_id,
+        (p ->> 'to_warehouse_id')::uuid AS warehouse_id,
+        sum((p ->> 'quantity')::bigint) AS units,
+        coalesce(sum((p ->> 'quantity')::bigint)
+            FILTER (WHERE p ->> 'condition' = 'damaged'), 0) AS broken
+    FROM orders.returns AS b
+    CROSS JOIN LATERAL jsonb_array_elements(b.parts) AS p
+    WHERE b.status = 'done'
+    GROUP BY 1, 2, 3, 4
+) AS r
+LEFT JOIN (
+    SELECT shop_id, cause_id AS return_id, variant_id, warehouse_id,
+        coalesce(sum(delta) FILTER (WHERE kind = 'return'), 0) AS back,
+        coalesce(-sum(delta) FILTER (WHERE kind = 'damage'), 0) AS damaged
+    FROM warehouses.movements
+    WHERE kind IN ('return', 'damage')
+    GROUP BY 1, 2, 3, 4
+) AS m USING (shop_id, return_id, variant_id, warehouse_id)
+WHERE r.units <> coalesce(m.back, 0) OR r.broken <> coalesce(m.damaged, 0);
+
 -- I5 a reservation ends once, and its allocations with it
 SELECT r.shop_id, r.order_id, r.attempt, r.status, a.status AS allocation_status
 FROM warehouses.reservations AS r
@@ -244,6 +267,51 @@ WHERE (t.sequence IS NULL AND o.status <> 'awaiting_payment')
         ('paid', 'partly_shipped'), ('paid', 'shipped'), ('partly_shipped', 'shipped'),
         ('shipped', 'completed')
     );
+
+-- I15 each order, and each step that it took, is told once: in the outbox or in the log of events
+SELECT shop_id, order_id, kind, transition, coalesce(t.times, 0) AS times
+FROM (
+    SELECT shop_id, id AS order_id, 'order.placed' AS kind, 0 AS transition FROM orders.orders
+    UNION ALL
+    SELECT shop_id, order_id, 'order.' || to_status, sequence FROM orders.transitions
+) AS d
+FULL JOIN (
+    SELECT shop_id, subject_id AS order_id, kind, transition, count(*) AS times
+    FROM (
+        SELECT shop_id, id, subject_id, kind,
+            coalesce((data ->> 'transition')::integer, 0) AS transition
+        FROM orders.outbox
+        WHERE kind LIKE 'order.%' AND kind <> 'order.returned'
+        UNION
+        SELECT shop_id, id, subject_id, kind, coalesce((data ->> 'transition')::integer, 0)
+        FROM events.log
+        WHERE kind LIKE 'order.%' AND kind <> 'order.returned'
+    ) AS e
+    GROUP BY shop_id, subject_id, kind, transition
+) AS t USING (shop_id, order_id, kind, transition)
+WHERE d.order_id IS NULL OR t.times IS DISTINCT FROM 1;
+
+-- I15a the log of a shop counts its events: 1, 2, 3, and no number is missing
+SELECT shop_id, c.last, l.oldest, l.newest, coalesce(l.events, 0) AS events
+FROM events.counters AS c
+FULL JOIN (
+    SELECT shop_id, min(sequence) AS oldest, max(sequence) AS newest, count(*) AS events
+    FROM events.log
+    GROUP BY shop_id
+) AS l USING (shop_id)
+WHERE coalesce(c.last, 0) <> coalesce(l.events, 0) OR l.oldest <> 1 OR l.newest <> l.events;
+
+-- I15b an order is told in the order in which it took its steps
+SELECT shop_id, order_id, sequence, kind, transition, before
+FROM (
+    SELECT shop_id, subject_id AS order_id, sequence, kind,
+        coalesce((data ->> 'transition')::integer, 0) AS transition,
+        lag(coalesce((data ->> 'transition')::integer, 0)) OVER (
+            PARTITION BY shop_id, subject_id ORDER BY sequence) AS before
+    FROM events.log
+    WHERE kind LIKE 'order.%' AND kind <> 'order.returned'
+) AS e
+WHERE transition <= before;
 
 -- I17 of each line dispatched = received + damaged + returned + lost + outstanding, as the ledger says
 SELECT l.shop_id, l.transfer_id, t.status, l.variant_id, l.quantity, l.dispatched, m.gone,

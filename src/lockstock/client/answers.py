@@ -45,6 +45,23 @@ class User(TypedDict):
     identities: list[Identity]
 
 
+class LoginSession(TypedDict):
+    """What is logged in. `current`: it is the one that asks."""
+
+    id: str
+    created_at: str
+    last_used_at: str
+    address: str | None
+    user_agent: str | None
+    current: bool
+
+
+class CodeRequested(TypedDict):
+    """A code was sent, if there is such an account. `expires_in` seconds."""
+
+    expires_in: int
+
+
 class Tokens(TypedDict):
     """What a login gives."""
 
@@ -76,11 +93,48 @@ class NewShop(Shop):
     warehouses: list[Warehouse]
 
 
+class Member(TypedDict):
+    """Somebody who works in a shop."""
+
+    user_id: str
+    role: Role
+    since: str
+
+
+class Invitation(TypedDict):
+    """An invitation that is open."""
+
+    id: str
+    identifier: str
+    role: Role
+    expires_at: str
+
+
+class ApiKey(TypedDict):
+    """An API key: all but the key itself."""
+
+    id: str
+    name: str
+    kind: Literal["secret", "publishable"]
+    scopes: list[str]
+    prefix: str
+    last_used_at: str | None
+    revoked_at: str | None
+
+
+class MadeApiKey(ApiKey):
+    """A new API key. `key` is shown this once."""
+
+    key: str
+
+
 class Switched(TypedDict):
     """A warehouse that was switched on or off."""
 
     warehouse: Warehouse
+    dry_run: bool
     kept_orders: int
+    kept_transfers: int
     moved: list[str]
     stranded: list[str]
 
@@ -91,7 +145,9 @@ class Variant(TypedDict):
     id: str
     sku: str
     price: Money
-    available: int
+    # Null for customers of a shop that hides its numbers.
+    available: int | None
+    availability: Literal["in_stock", "low", "out"]
     attributes: dict[str, str]
 
 
@@ -103,7 +159,8 @@ class Product(TypedDict):
     name: str
     description: str | None
     published: bool
-    available: int
+    available: int | None
+    availability: Literal["in_stock", "low", "out"]
     variants: list[Variant]
 
 
@@ -151,19 +208,59 @@ class FoundVariant(TypedDict):
     price: Money
 
 
+class TransferLine(TypedDict):
+    """A variant of a transfer, and what has become of its units."""
+
+    variant_id: str
+    quantity: int
+    dispatched: int
+    received: int
+    damaged: int
+    returned: int
+    lost: int
+    outstanding: int
+
+
 class Transfer(TypedDict):
-    """Units moved from one warehouse to another."""
+    """Units on their way from one warehouse to another."""
 
     id: str
-    status: str
+    from_warehouse_id: str
+    to_warehouse_id: str
+    status: Literal[
+        "draft",
+        "ready",
+        "in_transit",
+        "partly_received",
+        "received",
+        "cancelled",
+        "closed_short",
+    ]
+    lines: list[TransferLine]
+    expected_at: str | None
+    overdue: bool
+
+
+class AllocationReason(TypedDict):
+    """Why this warehouse gives these units, as it was when it was decided."""
+
+    code: str
+    strategy: str
+    candidates: int
+    tied: int
+    decided_by: str | None
+    turn: int
+    distance_km: float | None
+    text: str
 
 
 class Allocation(TypedDict):
-    """So many units of a variant from one warehouse."""
+    """So many units of a variant from one warehouse. `reason`: null where it was not kept."""
 
     warehouse_id: str
     variant_id: str
     quantity: int
+    reason: AllocationReason | None
 
 
 class OrderLine(TypedDict):
@@ -209,6 +306,20 @@ class Payment(TypedDict):
     id: str
     status: str
     pay_url: str | None
+
+
+class Received(TypedDict):
+    """A provider's event was taken."""
+
+    event_id: str
+
+
+class TimingOut(TypedDict):
+    """So many of the next calls of a kind time out."""
+
+    order_id: str
+    call: str
+    times: int
 
 
 class Refund(TypedDict):

@@ -2,31 +2,51 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
+from lockstock.client.refusals import ApiError, error_of
+
+__all__ = ["ApiError", "Call", "Patience", "Transport", "etag_of", "was_replayed"]
+
 SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-# A switch that is on already is on: these have the same effect once or twice.
-SWITCHES = ("/activate", "/deactivate")
+# A switch that is on already is on, a step that was taken is taken: the same once or twice.
+SWITCHES = (
+    "/activate",
+    "/deactivate",
+    "/ready",
+    "/dispatch",
+    "/cancel",
+    "/complete",
+    "/reviewed",
+    "/logout",
+)
 
 
-class ApiError(Exception):
-    """The server said no, or nothing that can be used.
+class _Told(dict[str, Any]):
+    """An answer, and what its headers say of it."""
 
-    `status` is 0 where no answer came. `code` is the problem's stable code; `fields` has all the
-    members of the problem, such as the `lines` of `out_of_stock`.
+    def __init__(self, members: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        super().__init__(members)
+        self.etag = headers.get("ETag")
+        self.is_replayed = headers.get("Idempotency-Replayed") == "true"
+
+
+def etag_of(answer: Mapping[str, Any]) -> str | None:
+    """Return the ETag of a product, shop, warehouse or webhook as it was answered.
+
+    Given to the call that changes it, the change is made only if nobody else has made one since.
     """
+    return answer.etag if isinstance(answer, _Told) else None
 
-    def __init__(self, status: int, code: str, detail: str, fields: Mapping[str, Any]) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.fields = fields
+
+def was_replayed(answer: Mapping[str, Any]) -> bool:
+    """Whether this answer was given before, to the same key."""
+    return isinstance(answer, _Told) and answer.is_replayed
 
 
 @dataclass(frozen=True)
@@ -49,16 +69,21 @@ class Call:
     query: Mapping[str, str | int | bool] | None = None
     key: str | None = None
     token: str | None = None
+    # Further headers, such as If-Match.
+    more: Mapping[str, str] | None = None
 
     @property
     def can_repeat(self) -> bool:
         """Whether it may be sent again when nobody knows what became of it."""
+        if self.more is not None and "If-Match" in self.more:
+            # The first time may have been the edit that the second is refused for.
+            return False
         return self.method in SAFE or self.key is not None or self.path.endswith(SWITCHES)
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers it is sent with."""
-        headers = {}
+        headers = dict(self.more or {})
         if self.key is not None:
             headers["Idempotency-Key"] = self.key
         if self.token is not None:
@@ -102,6 +127,10 @@ class Transport:
         traceback: TracebackType | None,
     ) -> None:
         """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     async def send(self, call: Call) -> Any:  # noqa: ANN401 (JSON; each verb knows its shape)
@@ -128,6 +157,28 @@ class Transport:
             await self._pause(count, answer.headers.get("Retry-After"))
         raise AssertionError
 
+    async def lines(
+        self, path: str, query: Mapping[str, Any], headers: Mapping[str, str], failures: int
+    ) -> AsyncGenerator[str, None]:
+        """Yield the lines of an answer that does not end. A connection that is lost ends them.
+
+        `failures`: how often in a row nothing came. Raises ApiError when that is too often.
+        """
+        if failures:
+            await self._pause(failures, None)
+        try:
+            async with self._http.stream("GET", path, params=query, headers=headers) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    if answer.status_code not in {429, 503} or failures >= self._patience.tries:
+                        raise _problem(answer)
+                    return
+                async for line in answer.aiter_lines():
+                    yield line
+        except httpx2.TransportError as error:
+            if failures >= self._patience.tries:
+                raise _no_answer(error) from error
+
     async def _pause(self, count: int, retry_after: str | None) -> None:
         seconds = self._patience.first_pause_seconds * 2 ** (count - 1)
         if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
@@ -143,12 +194,13 @@ def _is_worth_another(answer: httpx2.Response, call: Call) -> bool:
 
 def _no_answer(error: httpx2.TransportError) -> ApiError:
     detail = str(error) or type(error).__name__
-    return ApiError(0, "no_answer", f"The server does not answer: {detail}", {})
+    return error_of(0, "no_answer", f"The server does not answer: {detail}", {})
 
 
 def _json(answer: httpx2.Response) -> Any:  # noqa: ANN401
     try:
-        return answer.json()
+        found = answer.json()
+        return _Told(found, answer.headers) if isinstance(found, dict) else found
     except ValueError:
         detail = f"{answer.request.url} does not answer JSON: is it Lockstock?"
         raise ApiError(answer.status_code, "no_json", detail, {}) from None
@@ -163,4 +215,4 @@ def _problem(answer: httpx2.Response) -> ApiError:
         found = {}
     code = str(found.get("code", f"http_{answer.status_code}"))
     detail = str(found.get("detail", f"{answer.status_code} {answer.reason_phrase}"))
-    return ApiError(answer.status_code, code, detail, found)
+    return error_of(answer.status_code, code, detail, found)

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from lockstock.demo import past
+from lockstock.demo.events import Event, events_of
 from lockstock.kernel.database import Connection
 
 
@@ -88,6 +89,7 @@ async def write(connection: Connection, shop_id: UUID, rows: past.Past) -> None:
     await write_refunds(connection, shop_id, rows.refunds)
     await write_shipments(connection, shop_id, rows.shipments)
     await write_returns(connection, shop_id, rows.returns)
+    await write_order_events(connection, shop_id, list(events_of(rows)))
 
 
 WRITE_STOCK = """
@@ -334,3 +336,16 @@ WRITE_RETURNS = """
 async def write_returns(connection: Connection, shop_id: UUID, rows: Sequence[past.Return]) -> None:
     """Write what came back."""
     await connection.execute(WRITE_RETURNS, shop_id, _plain(rows))
+
+
+WRITE_ORDER_EVENTS = """
+    INSERT INTO orders.outbox (shop_id, occurred_at, id, kind, subject_id, data)
+    SELECT $1, r.occurred_at, r.id, r.kind, r.subject_id, r.data
+    FROM jsonb_to_recordset($2::jsonb) AS r (id uuid, kind text, subject_id uuid, data jsonb,
+        occurred_at timestamptz)
+"""
+
+
+async def write_order_events(connection: Connection, shop_id: UUID, rows: Sequence[Event]) -> None:
+    """Write what the orders have told."""
+    await connection.execute(WRITE_ORDER_EVENTS, shop_id, _plain(rows))

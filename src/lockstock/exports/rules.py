@@ -25,7 +25,7 @@ def rows_of_product(product: Product, decimals: int) -> Iterator[list[Cell]]:
             product["description"] or "",
             variant["price"]["currency"],
             "yes" if product["published"] else "no",
-            variant["available"],
+            "" if variant["available"] is None else variant["available"],
         ]
 
 

@@ -175,6 +175,9 @@ def _run(login: Login, telling: Telling, work: Work) -> None:
 
     account, shop = inside_shop(login, inside)
     _print(account, shop, as_json=telling.as_json)
+    if account.all_refused:
+        # A script that feeds the wrong file must not go on as if it were in.
+        raise typer.Exit(1)
 
 
 def inside_shop(login: Login, work: Callable[[Session, Shop], Coroutine[Any, Any, T]]) -> T:

@@ -40,6 +40,11 @@ class Account:
         """How many rows there were."""
         return self.taken + self.refused.total()
 
+    @property
+    def all_refused(self) -> bool:
+        """Whether there were rows and none was taken."""
+        return self.rows > 0 and self.taken == 0
+
     def add(self, number: int, sku: str, reason: str | None) -> None:
         """Count a row; no reason: it was taken."""
         if reason is None:

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pydantic_core import from_json
 
 from lockstock.kernel import telemetry
 from lockstock.kernel.errors import DatabaseUnavailable, OutcomeUnknown, Unavailable
@@ -33,7 +34,15 @@ class Conflict(Exception):
     sqlstate = "conflict"
 
 
-_RETRIED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, Conflict)
+_RETRIED = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    # A migration has run since the statement was prepared; asyncpg prepares it anew.
+    asyncpg.InvalidCachedStatementError,
+    Conflict,
+)
+# The server is not, or no longer, the one that takes changes: after a failover another one is.
+_ONLY_READS = (asyncpg.ReadOnlySQLTransactionError,)
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -60,8 +69,16 @@ class Limits:
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=from_json
     )
+
+
+async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
+    """Reset nothing: no statement of ours changes the session.
+
+    The default asks the database to, each time that a connection is given back: one more round trip
+    for each verb. An open transaction is rolled back by the pool itself.
+    """
 
 
 class Database:
@@ -80,6 +97,7 @@ class Database:
             min_size=1,
             max_size=limits.pool_size,
             init=_prepare_connection,
+            reset=_leave_as_it_is,
             server_settings={
                 "application_name": "lockstock",
                 "timezone": "UTC",
@@ -126,6 +144,12 @@ class Database:
                 telemetry.RETRIES.labels(error.sqlstate).inc()
                 telemetry.log().info("transaction_retried", sqlstate=error.sqlstate)
                 reason = "Too many others change the same rows. Nothing was done."
+            except _ONLY_READS as error:
+                telemetry.RETRIES.labels(error.sqlstate).inc()
+                telemetry.log().warning("database_only_reads", error=repr(error))
+                # New connections may lead to the server that takes changes; these never will.
+                await self._pool.expire_connections()
+                reason = "The database takes no changes now. Nothing was done."
             except _TOO_SLOW as error:
                 detail = "The database took too long. Nothing was done."
                 raise Unavailable(detail) from error

@@ -22,6 +22,12 @@ class Refusal(Exception):
         self.detail = detail
         self.fields: dict[str, Any] = fields
 
+    def __copy__(self) -> "Refusal":
+        """Say the same again: one that is raised to many must be one for each."""
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__.update(self.__dict__)
+        return made
+
 
 class InvalidInput(Refusal):
     """The request is well formed but a value in it is not acceptable.
@@ -123,6 +129,13 @@ class Unavailable(Refusal):
 
     def __init__(self, detail: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds)
+
+
+class Overloaded(Unavailable):
+    """More is waiting than can be served in time. Nothing was done: said early, not late."""
+
+    code = "overloaded"
+    title = "Overloaded, try again in a moment"
 
 
 class DatabaseUnavailable(Unavailable):

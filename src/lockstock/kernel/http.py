@@ -11,12 +11,13 @@ from uuid import UUID
 
 import structlog
 from fastapi import Depends, FastAPI, Header, Request, Response, params
+from fastapi._compat import field_annotation_is_scalar_sequence
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,7 +34,8 @@ from lockstock.kernel.errors import (
     UnsupportedMediaType,
 )
 from lockstock.kernel.ids import new_id
-from lockstock.kernel.paging import is_paged, link_next
+from lockstock.kernel.paging import link_next, page_parameter
+from lockstock.kernel.replays import REPLAYED_HEADER, watched
 from lockstock.kernel.strict_json import decode
 
 # Two of these in one request mean that two readers may believe two things.
@@ -98,26 +100,35 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Put the checks before FastAPI's own handler."""
         answer = super().get_route_handler()
-        known = frozenset(
-            field.alias
+        fields = [
+            field
             for field in get_flat_params(self.dependant)
             if not isinstance(field.field_info, params.Path | params.Header | params.Cookie)
+        ]
+        known = frozenset(field.alias for field in fields)
+        lists = frozenset(
+            field.alias
+            for field in fields
+            if field_annotation_is_scalar_sequence(field.field_info.annotation)
         )
-        paged = is_paged(self.response_model, known)
+        paging = page_parameter(self.response_model, known)
         takes_body = self.body_field is not None
         # A call that asks for the request reads the bytes by itself.
         has_none = not takes_body and self.dependant.request_param_name is None
 
         async def strict(request: Request) -> Response:
             _check_headers(request.headers)
-            _check_query(request, known)
+            _check_query(request, known, lists)
             if takes_body:
                 await _decode_body(request)
             elif has_none and request.method != "GET":
                 await _check_no_body(request)
-            response = await answer(request)
-            if paged:
-                link_next(request.url, response)
+            with watched() as replay:
+                response = await answer(request)
+            if replay.found and "idempotency-key" in request.headers:
+                response.headers[REPLAYED_HEADER] = "true"
+            if paging:
+                link_next(request.url, response, paging)
             return or_not_modified(request, response)
 
         return strict
@@ -129,7 +140,7 @@ def _check_headers(headers: Headers) -> None:
             raise MalformedBody(f"The header {name} is there more than once.")
 
 
-def _check_query(request: Request, known: frozenset[str]) -> None:
+def _check_query(request: Request, known: frozenset[str], lists: frozenset[str]) -> None:
     try:
         unquote_to_bytes(request.url.query).decode()
     except UnicodeDecodeError:
@@ -139,9 +150,9 @@ def _check_query(request: Request, known: frozenset[str]) -> None:
     for name, times in given.items():
         if name not in known:
             raise InvalidInput.at(name, "is not a parameter of this call")
-        if times > 1:
+        if times > 1 and name not in lists:
             raise InvalidInput.at(name, "is there more than once")
-        if "\0" in request.query_params[name]:
+        if any("\0" in value for value in request.query_params.getlist(name)):
             raise InvalidInput.at(name, "must not contain control characters")
 
 
@@ -240,7 +251,20 @@ async def _http_error(request: Request, error: Exception) -> Response:
         {"status": status.value, "code": code, "title": status.phrase, "detail": str(error.detail)},
     )
     answer.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(_methods_at(request))
     return answer
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return all methods of the path. The router only names those of the first route there."""
+    found = {
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if getattr(route, "path_regex", None) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }
+    return sorted(found)
 
 
 def install_errors(app: FastAPI) -> None:
@@ -248,32 +272,6 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
-
-
-PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-# What every call with a body may be answered.
-BODY_REFUSALS = ("400", "413", "415", "422")
-
-
-def describe_errors(app: FastAPI) -> None:
-    """Say in the OpenAPI that every error is a problem+json. FastAPI would call them JSON."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        schema = describe()
-        operations = [operation for path in schema["paths"].values() for operation in path.values()]
-        for operation in operations:
-            responses = operation["responses"]
-            for status in BODY_REFUSALS if "requestBody" in operation else ():
-                responses.setdefault(status, {"description": HTTPStatus(int(status)).phrase})
-            for status, response in responses.items():
-                if int(status) >= HTTPStatus.BAD_REQUEST:
-                    response["content"] = PROBLEM_CONTENT
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schema["components"]["schemas"].pop(unused, None)
-        return schema
-
-    app.openapi = described  # type: ignore[method-assign]
 
 
 class Edge:
@@ -288,29 +286,25 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = Headers(scope=scope).get("x-request-id", "")
+        started = time.monotonic()
+        sent, declared = _first_look(scope)
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(new_id())
         scope["request_id"] = request_id
         status = 0
-        started = time.monotonic()
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
+                _add_headers(message, request_id)
             await send(message)
 
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        request = Request(scope)
         try:
-            await self._app(scope, _limited(receive, request, self._max_body_bytes), answer)
+            await self._app(scope, _limited(receive, declared, self._max_body_bytes), answer)
         except BodyTooLarge as error:
-            await problem(request, error)(scope, receive, answer)
+            await problem(Request(scope), error)(scope, receive, answer)
         except ClientDisconnect:
             # It hung up in the middle of its body: nobody is there to be answered.
             status = status or CLIENT_CLOSED_REQUEST
@@ -319,12 +313,33 @@ class Edge:
             telemetry.log().exception("bug", method=scope["method"], path=scope["path"])
             if status:
                 raise
-            await _bug(request)(scope, receive, answer)
+            await _bug(Request(scope))(scope, receive, answer)
         _report(scope, status, time.monotonic() - started)
 
 
-def _limited(receive: Receive, request: Request, most: int) -> Receive:
-    declared = request.headers.get("content-length", "0")
+def _first_look(scope: Scope) -> tuple[str, bytes]:
+    """Return the request id that was sent and the length that was declared, in one go."""
+    sent, declared = b"", b""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            sent = sent or value
+        elif name == b"content-length":
+            declared = declared or value
+    return sent.decode("latin-1"), declared
+
+
+def _add_headers(message: Message, request_id: str) -> None:
+    headers = [
+        *message.get("headers", ()),
+        (b"x-request-id", request_id.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if all(name.lower() != b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
+    message["headers"] = headers
+
+
+def _limited(receive: Receive, declared: bytes, most: int) -> Receive:
     read = 0
 
     async def limited() -> Message:
@@ -354,6 +369,9 @@ def _bug(request: Request) -> Response:
 
 def _route_of(scope: Scope) -> str:
     # Never the path itself: it holds ids, and a metric must not have a label value per id.
+    if "route_path" in scope:
+        path: str = scope["route_path"]
+        return path
     if "endpoint" not in scope:
         return "unmatched"
     names = {value: f"{{{name}}}" for name, value in scope["path_params"].items()}
@@ -367,8 +385,7 @@ def _route_of(scope: Scope) -> str:
 def _report(scope: Scope, status: int, seconds: float) -> None:
     route = _route_of(scope)
     telemetry.REQUESTS.labels(route, scope["method"], f"{status // 100}xx").observe(seconds)
-    telemetry.log().info(
-        "request",
+    telemetry.log_request(
         method=scope["method"],
         path=scope["path"],
         status=status,

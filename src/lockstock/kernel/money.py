@@ -1,13 +1,18 @@
 """Money: whole minor units and an ISO 4217 code. No floats, no rounding, anywhere."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated
 
-from babel.numbers import format_currency, get_currency_precision, list_currencies
+from babel.core import get_global
+from babel.numbers import (
+    format_currency,
+    get_currency_precision,
+    get_territory_currencies,
+    list_currencies,
+)
 from pydantic import AfterValidator, Field
 
-from lockstock.kernel.errors import InvalidInput
 from lockstock.kernel.nouns import Noun
 
 # The database keeps money as bigint.
@@ -32,7 +37,25 @@ def check_currency(code: str) -> str:
     return code
 
 
+@lru_cache(maxsize=1)
+def _tenders() -> frozenset[str]:
+    # With CLDR's data, which babel carries: what is legal tender of some country today. That leaves
+    # out what was withdrawn, such as DEM, and what only banks count in, such as CHE or USN.
+    territories = get_global("territory_currencies")
+    return frozenset(code for each in territories for code in get_territory_currencies(each))
+
+
+def check_tender(code: str) -> str:
+    """Return `code` if somebody can pay with it today; ValueError if not."""
+    if code not in _tenders():
+        msg = "is legal tender nowhere today"
+        raise ValueError(msg)
+    return code
+
+
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(check_currency)]
+# For what begins now. What is kept in a currency that is withdrawn later stays readable.
+Tender = Annotated[Currency, AfterValidator(check_tender)]
 Minor = Annotated[int, Field(ge=0, le=MOST_MINOR)]
 
 
@@ -41,21 +64,6 @@ class Money(Noun):
 
     amount_minor: int
     currency: str
-
-
-def minor_from_text(text: str, currency: str) -> int:
-    """Read "12.50" as minor units of `currency`.
-
-    Raises InvalidInput where the text is no plain number or has more decimals than the currency.
-    """
-    decimals = get_currency_precision(currency)
-    try:
-        scaled = Decimal(text.strip()).scaleb(decimals)
-    except InvalidOperation:
-        raise InvalidInput.at("price", f"{text!r} is not an amount") from None
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
-        raise InvalidInput.at("price", f"{text!r} has more than {decimals} decimals")
-    return int(scaled)
 
 
 def text_of(money: Money, locale: str = "en") -> str:

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from lockstock.kernel import telemetry
 from lockstock.kernel.database import Connection, Database
 from lockstock.kernel.errors import Unavailable
 from lockstock.kernel.migrate import History, states
@@ -65,11 +66,11 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Give the metrics of this process in Prometheus' text format."""
+    """Give the metrics of this server, all its workers together, in Prometheus' text format."""
     readiness: Readiness = request.app.state.readiness
     for database in readiness.databases:
         database.report_pool()
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/", include_in_schema=False)

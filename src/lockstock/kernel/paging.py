@@ -43,25 +43,31 @@ Cursor = Annotated[
 _NEXT = re.compile(rb'"next":"([A-Za-z0-9_-]+)"\}$')
 
 
-def is_paged(answer: object, parameters: Collection[str]) -> bool:
-    """Whether a route that answers this, and takes these parameters, answers page by page."""
+def page_parameter(answer: object, parameters: Collection[str]) -> str | None:
+    """Return which of its parameters takes a route that answers this to the page after it."""
     if not isinstance(answer, type) or not issubclass(answer, Page):
-        return False
+        return None
     if list(answer.model_fields)[-1] != "next":
         msg = f"{answer.__name__}: `next` is to be the last field; link_next finds it there"
         raise TypeError(msg)
-    return "cursor" in parameters
+    return next((name for name in ("cursor", "after") if name in parameters), None)
 
 
-def link_next(url: URL, response: Response) -> None:
-    """Name the page after this one in the header `Link` as well (RFC 8288), if there is one.
+def link_next(url: URL, response: Response, parameter: str = "cursor") -> None:
+    """Name the page after this one in the header `Link` as well (RFC 8288), if there is one."""
+    found = _NEXT.search(bytes(response.body))
+    if found:
+        response.headers["Link"] = link_to(url.path, url.query, parameter, found[1].decode())
+
+
+def link_to(path: str, query: str, parameter: str, cursor: str) -> str:
+    """Return what `Link` says of the next page.
 
     The address has no host: the one in the request is only what the caller says.
     """
-    found = _NEXT.search(bytes(response.body))
-    if found:
-        query = dict(parse_qsl(url.query, keep_blank_values=True)) | {"cursor": found[1].decode()}
-        response.headers["Link"] = f'<{url.path}?{urlencode(query)}>; rel="next"'
+    given = parse_qsl(query, keep_blank_values=True)
+    kept = [(name, value) for name, value in given if name != parameter]
+    return f'<{path}?{urlencode([*kept, (parameter, cursor)])}>; rel="next"'
 
 
 class Cursors:

@@ -1,11 +1,17 @@
 """Logs and metrics: structured lines with a request id through all layers, one metrics registry."""
 
+import json
 import logging
+import os
 import sys
-from typing import Literal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 LogFormat = Literal["auto", "json", "pretty"]
 
@@ -34,8 +40,53 @@ TRANSACTIONS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 POOL_CONNECTIONS = Gauge(
-    "lockstock_pool_connections", "Database connections of this process, by state.", ["state"]
+    "lockstock_pool_connections",
+    "Database connections, by state.",
+    ["state"],
+    multiprocess_mode="livesum",
 )
+
+BATCH_ASKS = Histogram(
+    "lockstock_batch_asks",
+    "Asks that one call of a set-based verb served, by verb.",
+    ["verb"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+BATCH_WAITS = Histogram(
+    "lockstock_batch_wait_seconds",
+    "Time that calls waited for the batch before theirs to end, by verb.",
+    ["verb"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+BATCH_REFUSED = Counter(
+    "lockstock_batch_refused_total", "Calls refused early because too many waited.", ["verb"]
+)
+BATCH_APART = Counter(
+    "lockstock_batch_apart_total", "Batches that failed and were run call by call.", ["verb"]
+)
+
+
+# Where workers of one server keep their figures, for each of them to answer for all.
+_WORKERS_FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def environment_of_worker(figures: Path) -> dict[str, str]:
+    """Return the environment of a worker that adds to the figures in this directory."""
+    return os.environ | {_WORKERS_FIGURES: str(figures)}
+
+
+def forget_worker(figures: Path, pid: int) -> None:
+    """Take what a worker that has ended says of the present out of the figures."""
+    mark_process_dead(pid, str(figures))  # type: ignore[no-untyped-call]
+
+
+def exposition() -> bytes:
+    """Return the metrics in Prometheus' text format: of this process, or of all its workers."""
+    if _WORKERS_FIGURES not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def _drop_secrets(
@@ -73,8 +124,9 @@ def configure_logs(level: str, log_format: LogFormat) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
+    global _lines  # noqa: PLW0603 (as logging itself, the logs of a process are configured once)
+    _lines = logging.StreamHandler(sys.stderr)
+    _lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
@@ -85,10 +137,48 @@ def configure_logs(level: str, log_format: LogFormat) -> None:
         )
     )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [_lines]
     root.setLevel(level.upper())
+    _set_request_line(pretty=pretty)
     for noisy in ("uvicorn.access", "alembic.runtime.migration"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+_RequestLine = Callable[[dict[str, Any]], None]
+_lines: "logging.StreamHandler[Any]" = logging.StreamHandler(sys.stderr)
+
+
+def _pretty_line(event: dict[str, Any]) -> None:
+    log().info("request", **event)
+
+
+def _json_line(event: dict[str, Any]) -> None:
+    line = event | structlog.contextvars.get_contextvars()
+    line |= {"event": "request", "level": "info", "timestamp": _now()}
+    _lines.stream.write(json.dumps(line) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _set_request_line(*, pretty: bool) -> None:
+    global _request_line  # noqa: PLW0603 (see above)
+    wanted = logging.getLogger().isEnabledFor(logging.INFO)
+    _request_line = (_pretty_line if pretty else _json_line) if wanted else None
+
+
+_request_line: _RequestLine | None = _pretty_line
+
+
+def log_request(**event: object) -> None:
+    """Write the line of a request that was answered: what was bound to it, and this.
+
+    The one line that is written for each request, so it goes a short road: through the libraries it
+    takes 50 µs, a third of what a checkout does.
+    """
+    if _request_line is not None:
+        _request_line(event)
 
 
 def log() -> structlog.stdlib.BoundLogger:

@@ -48,7 +48,13 @@ def _reaching(permission: Permission) -> Reach:
 
 async def asked_by(actor: Customer, key: IdempotencyKey, request_id: RequestId) -> Asked:
     """Say who asks, under which key."""
-    return Asked(actor_id=actor.user_id, key=key, request_id=request_id)
+    return asked_of(actor, request_id, key)
+
+
+def asked_of(actor: Actor, request_id: str, key: str = "") -> Asked:
+    """Say who asks; without a key where asking twice is asking once anyway."""
+    api_key_id = None if actor.api_key is None else actor.api_key.id
+    return Asked(actor_id=actor.user_id, key=key, request_id=request_id, api_key_id=api_key_id)
 
 
 AskedBy = Callable[[Request, UUID, Asked, Actor], Awaitable[Asked]]
@@ -72,6 +78,15 @@ OwnAsked = Annotated[Asked, Depends(asked_by)]
 # Who asks, being a member of the shop with the permission.
 OrdersAsked = Annotated[Asked, Depends(_asked_by_member("orders"))]
 StockAsked = Annotated[Asked, Depends(_asked_by_member("stock"))]
+
+
+async def _sees_all(request: Request, found: ReadableOrder, actor: Customer) -> bool:
+    gate: Gate = request.app.state.gate
+    return await gate.allows(actor, found.shop_id, "read")
+
+
+# Whether who reads the order of the path works in the shop, and sees what is the shop's own affair.
+SeesAll = Annotated[bool, Depends(_sees_all)]
 
 
 def mark_replay(response: Response, answered: Answered[T]) -> T:

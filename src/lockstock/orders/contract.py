@@ -25,6 +25,11 @@ OrderStatus = Literal[
     "cancelled",
     "expired",
 ]
+# Who or what changes an order: its buyer, somebody of the shop, an API key of it, Lockstock itself,
+# or a payment provider.
+ActorKind = Literal["customer", "staff", "key", "system", "provider"]
+# By when they were placed.
+OrderSort = Literal["newest", "oldest"]
 T = TypeVar("T")
 
 
@@ -115,6 +120,8 @@ class Asked(Noun):
     actor_id: UUID
     key: str
     request_id: str
+    # The API key that calls, if it is none of a person.
+    api_key_id: UUID | None = None
 
 
 class Answered(Noun, Generic[T]):
@@ -132,10 +139,13 @@ class Position(Noun):
 
 
 class OrderList(Noun):
-    """Ask for orders, newest first, after a position."""
+    """Ask for orders placed from `since` on and before `until`, after a position."""
 
     status: OrderStatus | None = None
     customer_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    sort: OrderSort = "newest"
     after: Position | None = None
     limit: int = 50
 
@@ -178,11 +188,11 @@ class Orders(Protocol):
         ...
 
     async def list_orders(self, shop_id: UUID, ask: OrderList) -> list[Order]:
-        """The shop's orders, newest first; one more than `limit` where there are more."""
+        """The shop's orders, in the order asked for; one more than `limit` where there are more."""
         ...
 
     async def list_own(self, customer_id: UUID, ask: OrderList) -> list[Order]:
-        """A customer's orders in all shops, newest first; one more where there are more."""
+        """A customer's orders in all shops, as asked for; one more where there are more."""
         ...
 
     async def cancel(

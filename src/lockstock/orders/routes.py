@@ -16,6 +16,7 @@ from lockstock.kernel.http import (
     StrictRoute,
     provided,
 )
+from lockstock.kernel.moments import Moment
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursor, Cursors, Limit
 from lockstock.orders import rules
@@ -27,19 +28,21 @@ from lockstock.orders.callers import (
     OwnAsked,
     OwnOrder,
     ReadableOrder,
+    asked_of,
     mark_replay,
 )
 from lockstock.orders.contract import (
-    Asked,
     Cancel,
     NewOrder,
     Order,
     OrderList,
     Orders,
+    OrderSort,
     OrderStatus,
     PlaceAsk,
     Position,
 )
+from lockstock.orders.history.routes import router as history_router
 from lockstock.orders.payments.refunds.routes import router as refunds_router
 from lockstock.orders.payments.routes import router as payments_router
 from lockstock.orders.payments.sandbox.routes import router as sandbox_router
@@ -53,6 +56,7 @@ for below in (
     refunds_router,
     shipments_router,
     returns_router,
+    history_router,
 ):
     router.include_router(below)
 
@@ -60,6 +64,9 @@ Service = Annotated[Orders, provided("orders")]
 OwnCursors = Annotated[Cursors, provided("cursors")]
 StatusFilter = Annotated[OrderStatus | None, Query(description="only in this status, as of now")]
 CustomerFilter = Annotated[UUID | None, Query(description="only of this customer")]
+Since = Annotated[Moment | None, Query(description="placed from this moment on")]
+Until = Annotated[Moment | None, Query(description="placed before this moment")]
+Sort = Annotated[OrderSort, Query(description="by when they were placed")]
 
 
 @router.post(ORDERS, status_code=201, tags=["orders"], responses=REFUSALS)
@@ -84,21 +91,38 @@ async def place_order(
     return mark_replay(response, answer)
 
 
-class Filters(BaseModel):
-    """Which page of which orders is asked for."""
-
-    status: StatusFilter = None
-    customer: CustomerFilter = None
-    cursor: Cursor = None
-    limit: Limit = 50
-
-
 class OwnFilters(BaseModel):
     """Which page of one's own orders is asked for."""
 
     status: StatusFilter = None
+    since: Since = None
+    until: Until = None
+    sort: Sort = "newest"
     cursor: Cursor = None
     limit: Limit = 50
+
+    @property
+    def scope(self) -> str:
+        """What a cursor is bound to: filters and order."""
+        return self.model_dump_json(exclude={"cursor", "limit"})
+
+    def ask(self, cursor: list[Any] | None, customer_id: UUID | None = None) -> OrderList:
+        """Say which orders are asked for, after the place that a cursor names."""
+        return OrderList(
+            status=self.status,
+            customer_id=customer_id,
+            since=self.since,
+            until=self.until,
+            sort=self.sort,
+            after=_position(cursor),
+            limit=self.limit,
+        )
+
+
+class Filters(OwnFilters):
+    """Which page of which orders is asked for."""
+
+    customer: CustomerFilter = None
 
 
 @router.get(ORDERS, tags=["orders"], responses=READING_REFUSALS)
@@ -110,13 +134,8 @@ async def list_orders(
     filters: Annotated[Filters, Query()],
 ) -> Page[Order]:
     """List the shop's orders, newest first."""
-    scope = f"orders:{shop}:{filters.status}:{filters.customer}"
-    ask = OrderList(
-        status=filters.status,
-        customer_id=filters.customer,
-        after=_position(cursors.read(scope, filters.cursor)),
-        limit=filters.limit,
-    )
+    scope = f"orders:{shop}:{filters.scope}"
+    ask = filters.ask(cursors.read(scope, filters.cursor), filters.customer)
     return _page(await service.list_orders(shop, ask), ask.limit, cursors, scope)
 
 
@@ -128,12 +147,8 @@ async def list_own_orders(
     filters: Annotated[OwnFilters, Query()],
 ) -> Page[Order]:
     """List one's own orders in all shops, newest first."""
-    scope = f"own-orders:{caller.user_id}:{filters.status}"
-    ask = OrderList(
-        status=filters.status,
-        after=_position(cursors.read(scope, filters.cursor)),
-        limit=filters.limit,
-    )
+    scope = f"own-orders:{caller.user_id}:{filters.scope}"
+    ask = filters.ask(cursors.read(scope, filters.cursor))
     return _page(await service.list_own(caller.user_id, ask), ask.limit, cursors, scope)
 
 
@@ -175,5 +190,4 @@ async def complete_order(
     shop: PathId, order: PathId, caller: StockKeeper, request_id: RequestId, service: Service
 ) -> Order:
     """Close an order that has left in full. Closing it twice is closing it once."""
-    asked = Asked(actor_id=caller.user_id, key="", request_id=request_id)
-    return (await service.complete(shop, order, asked)).answer
+    return (await service.complete(shop, order, asked_of(caller, request_id))).answer

@@ -1,22 +1,31 @@
 """What an order costs and what it may become. Pure decisions on plain values."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from lockstock.kernel.errors import InvalidInput
+from lockstock.kernel.errors import InvalidInput, Refusal
 from lockstock.kernel.ids import derived_id
 from lockstock.kernel.money import MOST_MINOR, Money
 from lockstock.kernel.nouns import MOST_UNITS
-from lockstock.orders.contract import Order, OrderLine, OrderStatus, PlaceAsk, Position, ShipTo
+from lockstock.orders.contract import (
+    ActorKind,
+    Asked,
+    Order,
+    OrderLine,
+    OrderStatus,
+    PlaceAsk,
+    ShipTo,
+)
 from lockstock.products.contract import Quote
 from lockstock.warehouses.contract import Allocation, Line, Location
-from lockstock.warehouses.reservations.contract import Reservation
+from lockstock.warehouses.low_stock.contract import grade_of
+from lockstock.warehouses.reservations.contract import OutOfStock, Reservation
 
 # What an order may become, and nothing else. From `expired` to `paid` is late money for which the
 # same stock could be taken again.
@@ -38,6 +47,26 @@ def may_become(before: OrderStatus, after: OrderStatus) -> bool:
     return after in TRANSITIONS[before]
 
 
+@dataclass(frozen=True)
+class By:
+    """Who did something to an order, as it is kept."""
+
+    actor_id: UUID
+    actor_kind: ActorKind
+    request_id: str
+
+
+def by(asked: Asked, customer_id: UUID) -> By:
+    """Return who asks something of this customer's order.
+
+    Of a publishable key's many customers each has an id of its own; a secret key has the key's.
+    """
+    kind: ActorKind = "staff" if asked.api_key_id is None else "key"
+    if asked.actor_id == customer_id and asked.actor_id != asked.api_key_id:
+        kind = "customer"
+    return By(asked.actor_id, kind, asked.request_id)
+
+
 def order_id_of(shop_id: UUID, customer_id: UUID, key: str) -> UUID:
     """Return the id of the order that a customer asks for under an idempotency key."""
     return derived_id("order", shop_id, customer_id, key)
@@ -45,8 +74,7 @@ def order_id_of(shop_id: UUID, customer_id: UUID, key: str) -> UUID:
 
 def digest_of(ask: BaseModel) -> bytes:
     """Return SHA-256 of what was asked for, the same however its JSON was written."""
-    content = json.dumps(ask.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).digest()
+    return hashlib.sha256(ask.model_dump_json().encode()).digest()
 
 
 def sum_lines(lines: Sequence[Line | OrderLine]) -> list[Line]:
@@ -118,14 +146,28 @@ def _line_of(quote: Quote, quantity: int, currency: str) -> OrderLine:
     )
 
 
-def position_of(order: Order) -> Position:
-    """Return where an order stands in a list, newest first."""
-    return Position(created_at=order.created_at, id=order.id)
+def by_shop(rows: Iterable[Any]) -> dict[UUID, list[UUID]]:
+    """Group rows of what is due (`shop_id`, `id`) by shop, as verbs take it."""
+    due: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        due.setdefault(row["shop_id"], []).append(row["id"])
+    return due
 
 
 def pay_path(shop_id: UUID, order_id: UUID) -> str:
     """Return where payments of an order are started."""
     return f"/v1/shops/{shop_id}/orders/{order_id}/payments"
+
+
+def as_promised(order: Order, reservation: Reservation | None) -> Order:
+    """Return an order with what its warehouses promise now, where that is not what it says."""
+    if reservation is None or _units(order.allocations) == _units(reservation.allocations):
+        return order
+    return order.model_copy(update={"allocations": reservation.allocations})
+
+
+def _units(parts: Sequence[Allocation]) -> dict[tuple[UUID, UUID], int]:
+    return {(part.variant_id, part.warehouse_id): part.quantity for part in parts}
 
 
 def placed_order(shop_id: UUID, draft: Draft, created_at: datetime) -> Order:
@@ -175,3 +217,18 @@ class Kept:
                 "late": False,
             }
         )
+
+
+def told(refusal: Refusal, *, hide_exact: bool, threshold: int | None) -> Refusal:
+    """Return a refusal as a customer is told it: in words where the shop hides its numbers."""
+    if not hide_exact or not isinstance(refusal, OutOfStock):
+        return refusal
+    lines = [
+        {
+            "variant_id": line["variant_id"],
+            "requested": line["requested"],
+            "availability": grade_of(line["available"], threshold),
+        }
+        for line in refusal.fields["lines"]
+    ]
+    return OutOfStock(refusal.detail, lines=lines)

@@ -8,6 +8,7 @@ an order that was cancelled is freed by the sweep.
 from collections.abc import Sequence
 from uuid import UUID
 
+from lockstock.kernel.batcher import batched
 from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput, Refusal, Unavailable
 from lockstock.orders import rules, store, telemetry
@@ -21,6 +22,7 @@ from lockstock.orders.contract import (
     PlaceAsk,
 )
 from lockstock.orders.endings.service import EndingsService
+from lockstock.orders.listing import store as listing
 from lockstock.orders.rules import Draft
 from lockstock.products.contract import Products
 from lockstock.shops.contract import Shop, Shops
@@ -34,7 +36,10 @@ Answers = dict[UUID, Answered[Order] | Refusal]
 
 
 class OrdersService:
-    """Places, shows, cancels and completes orders. `max_lines`: of one order."""
+    """Places, shows, cancels and completes orders. `max_lines`: of one order.
+
+    `max_open_reservations`: of one customer, in shops without a cap of their own; None: any number.
+    """
 
     def __init__(
         self,
@@ -44,14 +49,17 @@ class OrdersService:
         reservations: Reservations,
         *,
         max_lines: int = 100,
+        max_open_reservations: int | None = None,
     ) -> None:
         self.database = database
         self._shops = shops
         self._products = products
         self._reservations = reservations
         self._max_lines = max_lines
+        self._max_open_reservations = max_open_reservations
         self.endings = EndingsService(database, reservations)
 
+    @batched
     async def place(
         self, shop_id: UUID, asks: Sequence[PlaceAsk]
     ) -> list[Answered[Order] | Refusal]:
@@ -122,13 +130,16 @@ class OrdersService:
         """Lock the stock of drafts; return those that hold it, and those whose hold has ended."""
         if not drafts:
             return [], []
-        asks = [_reserve_of(draft, shop, again=again) for draft in drafts]
+        most_open = shop.max_open_reservations or self._max_open_reservations
+        asks = [_reserve_of(draft, shop, most_open, again=again) for draft in drafts]
         held, ended = [], []
         for draft, answer in zip(
             drafts, await self._reservations.reserve(shop.id, asks), strict=True
         ):
             if isinstance(answer, Refusal):
-                answers[draft.id] = answer
+                answers[draft.id] = rules.told(
+                    answer, hide_exact=shop.hide_exact, threshold=shop.low_stock_threshold
+                )
             elif answer.status in ("held", "committed"):
                 held.append(draft.holding(answer))
             else:
@@ -154,37 +165,68 @@ class OrdersService:
         await store.place_lines(connection, shop_id, written)
         return {draft.id: rules.placed_order(shop_id, draft, times[draft.id]) for draft in written}
 
-    @reading
-    async def get(self, connection: Connection, shop_id: UUID, order_id: UUID) -> Order:
+    async def get(self, shop_id: UUID, order_id: UUID) -> Order:
         """One order as it is now. Raises NoSuchOrder."""
+        [order] = await self._as_promised([await self._find(shop_id, order_id)])
+        return order
+
+    @reading
+    async def _find(self, connection: Connection, shop_id: UUID, order_id: UUID) -> Order:
         found = await store.find_orders(connection, shop_id, [order_id])
         if order_id not in found:
             raise NoSuchOrder("There is no such order.")
         return found[order_id].order
 
-    @reading
-    async def list_orders(
-        self, connection: Connection, shop_id: UUID, ask: OrderList
-    ) -> list[Order]:
+    async def list_orders(self, shop_id: UUID, ask: OrderList) -> list[Order]:
         """The shop's orders, newest first; one more than `limit` where there are more."""
-        return await store.list_orders(connection, shop_id, ask)
+        return await self._as_promised(await self._list_orders(shop_id, ask))
 
     @reading
-    async def list_own(
+    async def _list_orders(
+        self, connection: Connection, shop_id: UUID, ask: OrderList
+    ) -> list[Order]:
+        return await listing.list_of_shop(connection, shop_id, ask)
+
+    async def list_own(self, customer_id: UUID, ask: OrderList) -> list[Order]:
+        """A customer's orders in all shops, newest first; one more where there are more."""
+        return await self._as_promised(await self._list_own(customer_id, ask))
+
+    @reading
+    async def _list_own(
         self, connection: Connection, customer_id: UUID, ask: OrderList
     ) -> list[Order]:
-        """A customer's orders in all shops, newest first; one more where there are more."""
-        return await store.list_own_orders(connection, customer_id, ask)
+        return await listing.list_own(connection, customer_id, ask)
 
     async def cancel(
         self, shop_id: UUID, order_id: UUID, ask: Cancel, asked: Asked
     ) -> Answered[Order]:
         """Cancel an order, free its stock, refund what was paid."""
-        return await self.endings.cancel(shop_id, order_id, ask, asked)
+        answered = await self.endings.cancel(shop_id, order_id, ask, asked)
+        return await self._answered_as_promised(answered)
 
     async def complete(self, shop_id: UUID, order_id: UUID, asked: Asked) -> Answered[Order]:
         """Close an order that has left in full."""
-        return await self.endings.complete(shop_id, order_id, asked)
+        answered = await self.endings.complete(shop_id, order_id, asked)
+        return await self._answered_as_promised(answered)
+
+    async def _answered_as_promised(self, answered: Answered[Order]) -> Answered[Order]:
+        [order] = await self._as_promised([answered.answer])
+        return Answered(answer=order, replayed=answered.replayed)
+
+    async def _as_promised(self, found: list[Order]) -> list[Order]:
+        """Show from where orders are promised now: what is kept with them is of when they began.
+
+        Their reservations may have moved since to other warehouses.
+        """
+        of_shop: dict[UUID, list[UUID]] = {}
+        for order in found:
+            of_shop.setdefault(order.shop_id, []).append(order.id)
+        promised = {}
+        for shop_id, order_ids in of_shop.items():
+            for reservation in await self._reservations.reservations(shop_id, order_ids):
+                if reservation is not None:
+                    promised[reservation.order_id] = reservation
+        return [rules.as_promised(order, promised.get(order.id)) for order in found]
 
     async def sweep(self, most: int) -> int:
         """Mark orders past their deadline, and free the stock of ended ones; return how many."""
@@ -206,7 +248,7 @@ def _key_reused() -> IdempotencyKeyReused:
     return IdempotencyKeyReused("This key was used before, with another body.")
 
 
-def _reserve_of(draft: Draft, shop: Shop, *, again: bool) -> Reserve:
+def _reserve_of(draft: Draft, shop: Shop, most_open: int | None, *, again: bool) -> Reserve:
     return Reserve(
         order_id=draft.id,
         customer_id=draft.customer_id,
@@ -216,6 +258,7 @@ def _reserve_of(draft: Draft, shop: Shop, *, again: bool) -> Reserve:
         may_split=shop.may_split,
         destination=None if draft.ship_to is None else draft.ship_to.location,
         again=again,
+        most_open=most_open,
     )
 
 

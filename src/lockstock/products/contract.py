@@ -11,6 +11,7 @@ from lockstock.kernel.editions import Expected
 from lockstock.kernel.errors import NotFound, Refusal
 from lockstock.kernel.money import Minor, Money
 from lockstock.kernel.nouns import Ask, Given, Id, Name, Noun, Page, Text
+from lockstock.warehouses.low_stock.contract import AvailabilityGrade
 
 MOST_VARIANTS = 100
 MOST_FOUND = 500
@@ -34,26 +35,29 @@ Sort = Literal["name", "-name", "newest", "price", "-price"]
 class Variant(Noun):
     """What is stocked, priced and sold: one SKU.
 
-    `available`: units in all active warehouses. `largest`: units in the fullest of them.
+    `available`: units in all active warehouses. `largest`: units in the fullest of them. Both are
+    null for customers of a shop that hides its numbers. `availability`: the same in a word.
     """
 
     id: UUID
     sku: str
     price: Money
     attributes: dict[str, str]
-    available: int
-    largest: int
+    available: int | None
+    largest: int | None
+    availability: AvailabilityGrade
 
 
 class Product(Noun):
-    """A product and its variants. `available`: the sum of theirs."""
+    """A product and its variants. `available`: the sum of theirs. `availability`: the best."""
 
     id: UUID
     shop_id: UUID
     name: str
     description: str | None
     published: bool
-    available: int
+    available: int | None
+    availability: AvailabilityGrade
     variants: list[Variant]
     created_at: datetime
 
@@ -204,4 +208,8 @@ class Products(Protocol):
 
     async def existing(self, shop_id: UUID, variant_ids: Sequence[UUID]) -> set[UUID]:
         """Which of these variants the shop has, published or not."""
+        ...
+
+    async def published(self, shop_id: UUID, variant_ids: Sequence[UUID]) -> dict[UUID, bool]:
+        """Those of these variants that the shop has, and whether they are published."""
         ...

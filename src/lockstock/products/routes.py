@@ -1,13 +1,14 @@
 """Products over HTTP."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from lockstock.kernel.access import Actor, CallerIfAny, CatalogueKeeper, Gate, Reader
-from lockstock.kernel.editions import NOT_MODIFIED, Editing, Looking, tag
+from lockstock.kernel.editions import NOT_MODIFIED, Editing, Looking, PreconditionFailed, tag
 from lockstock.kernel.errors import InvalidInput, Refusal, Unauthenticated
 from lockstock.kernel.http import (
     OptionalIdempotencyKey,
@@ -36,19 +37,35 @@ router = APIRouter(route_class=StrictRoute, tags=["products"])
 Service = Annotated[Products, provided("products")]
 
 
-class HasCurrency(Protocol):
-    """What a price needs to know of its shop."""
+class ShopOfProducts(Protocol):
+    """What products need to know of their shop."""
+
+    @property
+    def id(self) -> UUID: ...
 
     @property
     def currency(self) -> str: ...
 
+    @property
+    def hide_exact(self) -> bool: ...
 
-class ShopsWithCurrency(Protocol):
+    @property
+    def low_stock_threshold(self) -> int | None: ...
+
+
+class ShopsOfProducts(Protocol):
     """What this service needs of shops."""
 
-    async def get(self, shop_id: UUID) -> HasCurrency:
+    async def get(self, shop_id: UUID) -> ShopOfProducts:
         """One shop. Raises NotFound."""
         ...
+
+    async def get_many(self, shop_ids: list[UUID]) -> Sequence[ShopOfProducts]:
+        """The shops among these that exist."""
+        ...
+
+
+PATH = "/v1/products"
 
 
 class FoundVariants(Noun):
@@ -57,8 +74,53 @@ class FoundVariants(Noun):
     items: list[FoundVariant]
 
 
-ShopsOfApp = Annotated[ShopsWithCurrency, provided("shops")]
+ShopsOfApp = Annotated[ShopsOfProducts, provided("shops")]
 GateOfApp = Annotated[Gate, provided("gate")]
+
+
+class Sight:
+    """What the caller sees of products: numbers, or words where a shop hides its numbers."""
+
+    def __init__(self, shops: ShopsOfProducts, gate: Gate, actor: Actor | None) -> None:
+        self._shops = shops
+        self._gate = gate
+        self._actor = actor
+
+    async def works_in(self, shop_id: UUID) -> bool:
+        """Whether the caller works in a shop."""
+        return self._actor is not None and await self._gate.allows(self._actor, shop_id, "read")
+
+    async def shown(self, products: Sequence[Product]) -> list[Product]:
+        """Return products of any shops as the caller sees them."""
+        found = await self._shops.get_many(list({product.shop_id for product in products}))
+        shops = {shop.id: shop for shop in found}
+        exact = {
+            shop.id: not shop.hide_exact or await self.works_in(shop.id) for shop in shops.values()
+        }
+        return [
+            rules.shown(
+                product,
+                shops[product.shop_id].low_stock_threshold,
+                exact=exact[product.shop_id],
+            )
+            for product in products
+        ]
+
+
+async def sight_of(shops: ShopsOfApp, gate: GateOfApp, actor: CallerIfAny) -> Sight:
+    """Return what the caller, if any is known, sees."""
+    return Sight(shops, gate, actor)
+
+
+OwnSight = Annotated[Sight, Depends(sight_of)]
+
+
+async def keepers_sight(_actor: CatalogueKeeper, sight: OwnSight) -> Sight:
+    """Return what the caller sees, who may change the catalogue of the shop."""
+    return sight
+
+
+KeepersSight = Annotated[Sight, Depends(keepers_sight)]
 
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -83,12 +145,12 @@ async def create_product(
 
     With an Idempotency-Key the same request may be sent again: it answers the same product.
     """
-    currency = (await shops.get(shop)).currency
+    found = await shops.get(shop)
     product_id = derived_id("product", shop, actor.user_id, key) if key else new_id()
-    [answer] = await service.create(shop, currency, [ask], [product_id])
+    [answer] = await service.create(shop, found.currency, [ask], [product_id])
     if isinstance(answer, Refusal):
         raise answer
-    return answer
+    return rules.shown(answer, found.low_stock_threshold, exact=True)
 
 
 class ProductQuery(BaseModel):
@@ -103,32 +165,42 @@ class ProductQuery(BaseModel):
     unpublished: Annotated[
         bool, Query(description="also what is not published, for who works in the shop")
     ] = False
-    sort: Sort = "name"
+    sort: Annotated[Sort, Query(description="in which order; `-` is descending")] = "name"
     cursor: Cursor = None
     limit: Limit = 50
 
 
-@router.get("/v1/products", responses=_refusals(400, 401, 404, 422))
+def asked_of(query: ProductQuery) -> ProductList:
+    """Return which page a query asks for."""
+    return ProductList(
+        shop_id=query.shop,
+        q=query.q,
+        in_stock=query.in_stock,
+        unpublished=query.unpublished,
+        sort=query.sort,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
+
+
+@router.get(PATH, responses=_refusals(400, 401, 404, 422))
 async def list_products(
-    service: Service, gate: GateOfApp, actor: CallerIfAny, query: Annotated[ProductQuery, Query()]
+    service: Service,
+    gate: GateOfApp,
+    actor: CallerIfAny,
+    sight: OwnSight,
+    query: Annotated[ProductQuery, Query()],
 ) -> Page[Product]:
     """List products with what is available of them at this moment. No login is needed.
 
-    A page may have fewer than `limit` items and still a next one, where little is in stock.
+    A page may have fewer than `limit` items and still a next one, where little is in stock. Where
+    a shop hides its numbers, `available` and `largest` are null for all who do not work there, and
+    `availability` says it in a word.
     """
     if query.unpublished:
         await _check_works_there(gate, actor, query.shop)
-    return await service.list_products(
-        ProductList(
-            shop_id=query.shop,
-            q=query.q,
-            in_stock=query.in_stock,
-            unpublished=query.unpublished,
-            sort=query.sort,
-            cursor=query.cursor,
-            limit=query.limit,
-        )
-    )
+    page = await service.list_products(asked_of(query))
+    return Page(items=await sight.shown(page.items), next=page.next)
 
 
 async def _check_works_there(gate: Gate, actor: Actor | None, shop_id: UUID | None) -> None:
@@ -141,18 +213,14 @@ async def _check_works_there(gate: Gate, actor: Actor | None, shop_id: UUID | No
 
 @router.get("/v1/shops/{shop}/products/{product}", responses=_refusals(401, 404) | NOT_MODIFIED)
 async def get_product(
-    service: Service,
-    gate: GateOfApp,
-    shop: PathId,
-    product: PathId,
-    actor: CallerIfAny,
-    answer: Looking,
+    service: Service, shop: PathId, product: PathId, sight: OwnSight, answer: Looking
 ) -> Product:
     """Show a product. One that is not published is shown to who works in the shop."""
-    works_there = actor is not None and await gate.allows(actor, shop, "read")
-    found = await service.get(shop, product, published_only=not works_there)
-    tag(answer, rules.tag_of(found))
-    return found
+    found = await service.get(shop, product, published_only=not await sight.works_in(shop))
+    # Its ETag is of what the caller sees: another one per unit sold would tell the numbers.
+    [seen] = await sight.shown([found])
+    tag(answer, rules.tag_of(seen))
+    return seen
 
 
 @router.patch(
@@ -164,7 +232,7 @@ async def change_product(
     shop: PathId,
     product: PathId,
     ask: ProductChange,
-    _actor: CatalogueKeeper,
+    sight: KeepersSight,
     editing: Editing,
 ) -> Product:
     """Change what is given. Orders that were placed keep their prices.
@@ -172,9 +240,16 @@ async def change_product(
     A variant with an `id` is changed, one without is added, others stay. None can be removed.
     With If-Match it is changed only if nobody has edited it since that ETag was given.
     """
-    changed = await service.change(shop, product, ask, editing.expected)
-    editing.tag(rules.tag_of(changed))
-    return changed
+    try:
+        changed = await service.change(shop, product, ask, editing.expected)
+    except PreconditionFailed:
+        # Its ETag also has what is available, as far as the caller sees it.
+        now = await service.get(shop, product, published_only=False)
+        [seen] = await sight.shown([now])
+        raise PreconditionFailed(rules.tag_of(seen)) from None
+    [seen] = await sight.shown([changed])
+    editing.tag(rules.tag_of(seen))
+    return seen
 
 
 @router.post("/v1/shops/{shop}/variants/find", responses=_refusals(400, 401, 403, 404, 413, 422))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,6 @@ from uuid import UUID
 
 from lockstock.kernel.editions import edition_of, whole_edition_of
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput, Refusal
-from lockstock.kernel.money import Money
 from lockstock.kernel.text import words
 from lockstock.products.contract import (
     MOST_VARIANTS,
@@ -18,9 +17,9 @@ from lockstock.products.contract import (
     Product,
     ProductChange,
     SkuTaken,
-    Variant,
     VariantChange,
 )
+from lockstock.warehouses.low_stock.contract import AvailabilityGrade, grade_of
 from lockstock.warehouses.stock.contract import Availability
 
 # A product is found by this many different words of it, those of its description last: the
@@ -273,25 +272,52 @@ def answered(
 ) -> Product:
     """Return the product with what is available of it. `availability` by shop and variant."""
     variants = []
+    total = 0
     for variant in product.variants:
         stock = availability.get((product.shop_id, variant.id))
+        available, largest = (stock.available, stock.largest) if stock else (0, 0)
+        total += available
         variants.append(
-            Variant(
-                id=variant.id,
-                sku=variant.sku,
-                price=Money(amount_minor=variant.price_minor, currency=product.currency),
-                attributes=variant.attributes,
-                available=stock.available if stock else 0,
-                largest=stock.largest if stock else 0,
-            )
+            {
+                "id": variant.id,
+                "sku": variant.sku,
+                "price": {"amount_minor": variant.price_minor, "currency": product.currency},
+                "attributes": variant.attributes,
+                "available": available,
+                "largest": largest,
+                "availability": grade_of(available, None),
+            }
         )
-    return Product(
-        id=product.id,
-        shop_id=product.shop_id,
-        name=product.name,
-        description=product.description,
-        published=product.published,
-        available=sum(variant.available for variant in variants),
-        variants=variants,
-        created_at=product.created_at,
+    # All of it in one go: a page makes some hundred of these.
+    return Product.model_validate(
+        {
+            "id": product.id,
+            "shop_id": product.shop_id,
+            "name": product.name,
+            "description": product.description,
+            "published": product.published,
+            "available": total,
+            "availability": grade_of(total, None),
+            "variants": variants,
+            "created_at": product.created_at,
+        }
     )
+
+
+def shown(product: Product, threshold: int | None, *, exact: bool) -> Product:
+    """Return a product as somebody sees it in a shop with this threshold: with numbers, or not."""
+    if exact and threshold is None:
+        return product
+    variants = [
+        variant.model_copy(
+            update={"availability": grade_of(variant.available or 0, threshold)}
+            | ({} if exact else {"available": None, "largest": None})
+        )
+        for variant in product.variants
+    ]
+    changes = {"variants": variants, "availability": _best(each.availability for each in variants)}
+    return product.model_copy(update=changes if exact else changes | {"available": None})
+
+
+def _best(grades: Iterable[AvailabilityGrade]) -> AvailabilityGrade:
+    return min(grades, key=("in_stock", "low", "out").index, default="out")

@@ -5,11 +5,12 @@ from datetime import datetime
 from uuid import UUID
 
 from lockstock.kernel.database import Conflict, Connection, Database, reading, transaction
-from lockstock.kernel.editions import Expected, PreconditionFailed, check_edition
+from lockstock.kernel.editions import Expected, check_edition
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.ids import new_id
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursors
+from lockstock.kernel.replays import mark_replayed
 from lockstock.products import rules, store
 from lockstock.products.contract import (
     FindVariants,
@@ -21,6 +22,7 @@ from lockstock.products.contract import (
     ProductList,
     Quote,
 )
+from lockstock.products.events import tell
 from lockstock.products.listing.service import Listing, with_availability
 from lockstock.products.rules import StoredProduct
 from lockstock.warehouses.stock.contract import Stock
@@ -73,6 +75,8 @@ class ProductsService:
         if new:
             await _insert(connection, new, [rules.digest(asks[id_]) for id_ in admitted])
         again = [id_ for id_ in digests if id_ not in refused]
+        if again:
+            mark_replayed()
         there = await store.get_products(connection, shop_id, again) if again else {}
         return refused, new, list(there.values())
 
@@ -80,12 +84,7 @@ class ProductsService:
         self, shop_id: UUID, product_id: UUID, ask: ProductChange, expected: Expected = None
     ) -> Product:
         """Change a product and its variants, if it still is of an edition that is `expected`."""
-        try:
-            product = await self._change(shop_id, product_id, ask, expected)
-        except PreconditionFailed:
-            # Its ETag also has what is available, which is asked for outside of the transaction.
-            now = await self.get(shop_id, product_id, published_only=False)
-            raise PreconditionFailed(rules.tag_of(now)) from None
+        product = await self._change(shop_id, product_id, ask, expected)
         return (await with_availability(self._stock, [product]))[0]
 
     @transaction
@@ -104,6 +103,8 @@ class ProductsService:
         at = await store.now(connection)
         await _write_variants(connection, before, after, at)
         await store.update_product(connection, after, at)
+        if after != before:
+            await tell(connection, "product.changed", [after])
         return after
 
     async def get(self, shop_id: UUID, product_id: UUID, *, published_only: bool) -> Product:
@@ -149,6 +150,13 @@ class ProductsService:
         """Which of these variants the shop has, published or not."""
         return await store.existing(connection, shop_id, variant_ids)
 
+    @reading
+    async def published(
+        self, connection: Connection, shop_id: UUID, variant_ids: Sequence[UUID]
+    ) -> dict[UUID, bool]:
+        """Those of these variants that the shop has, and whether they are published."""
+        return await store.published(connection, shop_id, variant_ids)
+
 
 async def _insert(
     connection: Connection, products: Sequence[StoredProduct], digests: Sequence[bytes]
@@ -161,6 +169,7 @@ async def _insert(
     written = await store.insert_variants(connection, first.shop_id, first.created_at, variants)
     if len(written) < len(variants):
         raise Conflict
+    await tell(connection, "product.created", products)
 
 
 async def _write_variants(

@@ -345,3 +345,19 @@ EXISTING = """
 async def existing(connection: Connection, shop_id: UUID, variant_ids: Sequence[UUID]) -> set[UUID]:
     """Those of these variants that the shop has."""
     return {row["id"] for row in await connection.fetch(EXISTING, shop_id, variant_ids)}
+
+
+PUBLISHED = """
+    SELECT v.id, p.published
+    FROM products.variants AS v
+    JOIN products.products AS p ON p.shop_id = v.shop_id AND p.id = v.product_id
+    WHERE v.shop_id = $1 AND v.id = ANY($2::uuid[])
+"""
+
+
+async def published(
+    connection: Connection, shop_id: UUID, variant_ids: Sequence[UUID]
+) -> dict[UUID, bool]:
+    """Those of these variants that the shop has, and whether they are published."""
+    rows = await connection.fetch(PUBLISHED, shop_id, variant_ids)
+    return {row["id"]: row["published"] for row in rows}

@@ -9,12 +9,16 @@ from pydantic import Field
 from lockstock.kernel.access import Role
 from lockstock.kernel.editions import Expected
 from lockstock.kernel.errors import NotFound, Refusal
-from lockstock.kernel.money import Currency
-from lockstock.kernel.nouns import Ask, Given, Name, Noun
+from lockstock.kernel.money import Tender
+from lockstock.kernel.nouns import MOST_UNITS, Ask, Given, Name, Noun
 from lockstock.warehouses.contract import NewWarehouse, Strategy, Warehouse
 
 # From 1 second to 7 days.
 Seconds = Annotated[int, Field(ge=1, le=604_800)]
+# Units that are free of a variant, over all active warehouses.
+Threshold = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+# Of one customer at a time.
+OpenReservations = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Shop(Noun):
@@ -28,6 +32,12 @@ class Shop(Noun):
     allocation: Strategy
     # Whether one order may come from several warehouses.
     may_split: bool
+    # Whether buyers see in stock, low or out of stock, and no numbers.
+    hide_exact: bool
+    # Stock of a variant is low when no more units than this are available. Null: never.
+    low_stock_threshold: int | None
+    # How many open reservations a customer may have here at a time. Null: as the platform has it.
+    max_open_reservations: int | None
     created_at: datetime
 
 
@@ -49,20 +59,26 @@ class NewShop(Ask):
     """Ask for a new shop. Its first warehouse is opened with it."""
 
     name: Name
-    currency: Currency
+    currency: Tender
     reservation_seconds: Seconds | None = None
     allocation: Strategy = "fewest_warehouses"
     may_split: bool = True
+    hide_exact: bool = False
+    low_stock_threshold: Threshold | None = None
+    max_open_reservations: OpenReservations | None = None
     warehouse: NewWarehouse | None = None
 
 
 class ShopChange(Ask):
-    """Ask to change what is given."""
+    """Ask to change what is given. Null takes a threshold or a cap away."""
 
     name: Given[Name] = None
     reservation_seconds: Given[Seconds] = None
     allocation: Given[Strategy] = None
     may_split: Given[bool] = None
+    hide_exact: Given[bool] = None
+    low_stock_threshold: Threshold | None = None
+    max_open_reservations: OpenReservations | None = None
 
 
 class NewRole(Ask):

@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from lockstock.kernel.access import Caller, Reader, ShopKeeper
+from lockstock.kernel.access import Caller, Reader, Role, ShopKeeper
 from lockstock.kernel.editions import NOT_MODIFIED, Editing, Looking, tag, whole_edition_of
 from lockstock.kernel.http import (
     OptionalIdempotencyKey,
@@ -99,10 +99,17 @@ async def change_shop(
 
 
 @router.get("/v1/shops/{shop}/members", responses=_refusals(401, 404))
-async def list_members(service: Service, shop: PathId, _actor: Reader) -> Page[Member]:
+async def list_members(
+    service: Service,
+    shop: PathId,
+    _actor: Reader,
+    role: Annotated[Role | None, Query(description="only in this role")] = None,
+) -> Page[Member]:
     """List who works in the shop, those who came first first."""
     await service.get(shop)
-    return Page(items=await service.members(shop), next=None)
+    found = await service.members(shop)
+    items = [member for member in found if role in {None, member.role}]
+    return Page(items=items, next=None)
 
 
 @router.put(

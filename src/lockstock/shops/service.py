@@ -9,6 +9,8 @@ from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.editions import Expected, check_edition, whole_edition_of
 from lockstock.kernel.errors import IdempotencyKeyReused
 from lockstock.kernel.ids import derived_id, new_id
+from lockstock.kernel.outbox import changed_fields
+from lockstock.kernel.replays import mark_replayed
 from lockstock.shops import rules, store
 from lockstock.shops.contract import (
     LastOwner,
@@ -22,6 +24,7 @@ from lockstock.shops.contract import (
     ShopList,
     ShopWithWarehouses,
 )
+from lockstock.shops.events import tell
 from lockstock.warehouses.contract import NewWarehouse, Warehouses
 
 UsersExist = Callable[[list[UUID]], Awaitable[set[UUID]]]
@@ -67,9 +70,12 @@ class ShopsService:
         shop = await store.insert_shop(connection, shop_id, ask, seconds, digest)
         if shop:
             await store.put_member(connection, shop_id, owner_id, "owner")
+            await tell(connection, shop_id, "shop.created", shop_id)
+            await tell(connection, shop_id, "member.changed", owner_id, role="owner")
             return shop
         if await store.request_digest(connection, shop_id) != digest:
             raise IdempotencyKeyReused("With this Idempotency-Key you created another shop.")
+        mark_replayed()
         return _existing(await store.get_shop(connection, shop_id))
 
     @reading
@@ -99,6 +105,8 @@ class ShopsService:
         check_edition(expected, whole_edition_of(before))
         shop = rules.changed(before, ask)
         await store.update_shop(connection, shop)
+        if changed := changed_fields(before, shop):
+            await tell(connection, shop_id, "shop.changed", shop_id, changed=changed)
         return shop
 
     @reading
@@ -121,13 +129,16 @@ class ShopsService:
     async def _give_role(
         self, connection: Connection, shop_id: UUID, user_id: UUID, role: Role
     ) -> Member:
-        await _keep_an_owner(connection, shop_id, user_id, role)
+        before = await _keep_an_owner(connection, shop_id, user_id, role)
+        if before != role:
+            await tell(connection, shop_id, "member.changed", user_id, role=role)
         return await store.put_member(connection, shop_id, user_id, role)
 
     @transaction
     async def remove_member(self, connection: Connection, shop_id: UUID, user_id: UUID) -> None:
         """Take somebody's role away. Harmless where there is none. Raises NoSuchShop, LastOwner."""
-        await _keep_an_owner(connection, shop_id, user_id, None)
+        if await _keep_an_owner(connection, shop_id, user_id, None):
+            await tell(connection, shop_id, "member.changed", user_id, role=None)
         await store.remove_member(connection, shop_id, user_id)
 
 
@@ -139,9 +150,11 @@ def _existing(shop: Shop | None) -> Shop:
 
 async def _keep_an_owner(
     connection: Connection, shop_id: UUID, user_id: UUID, role: Role | None
-) -> None:
+) -> Role | None:
+    """Let somebody have another role, or none; return the one that they have."""
     # The shop's row first, so that two owners who leave at once do so one after the other.
     _existing(await store.lock_shop(connection, shop_id))
     roles = {member.user_id: member.role for member in await store.members(connection, shop_id)}
     if not rules.keeps_an_owner(roles, user_id, role):
         raise LastOwner("This is the shop's only owner. Make somebody else an owner first.")
+    return roles.get(user_id)

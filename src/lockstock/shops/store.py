@@ -18,6 +18,9 @@ def _shop(row: Row) -> Shop:
         reservation_seconds=row["reservation_seconds"],
         allocation=row["allocation"],
         may_split=row["may_split"],
+        hide_exact=row["hide_exact"],
+        low_stock_threshold=row["low_stock_threshold"],
+        max_open_reservations=row["max_open_reservations"],
         created_at=row["created_at"],
     )
 
@@ -28,12 +31,14 @@ def _member(row: Row) -> Member:
 
 INSERT_SHOP = """
     INSERT INTO shops.shops (
-        shop_id, name, name_key, currency, reservation_seconds, allocation, may_split,
-        request_digest, created_at, updated_at
+        shop_id, name, name_key, currency, reservation_seconds, allocation, may_split, hide_exact,
+        low_stock_threshold, max_open_reservations, request_digest, created_at, updated_at
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, statement_timestamp(), statement_timestamp())
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, statement_timestamp(),
+        statement_timestamp())
     ON CONFLICT DO NOTHING
-    RETURNING shop_id, name, currency, reservation_seconds, allocation, may_split, created_at
+    RETURNING shop_id, name, currency, reservation_seconds, allocation, may_split, hide_exact,
+        low_stock_threshold, max_open_reservations, created_at
 """
 
 
@@ -50,6 +55,9 @@ async def insert_shop(
         seconds,
         ask.allocation,
         ask.may_split,
+        ask.hide_exact,
+        ask.low_stock_threshold,
+        ask.max_open_reservations,
         digest,
     )
     return None if row is None else _shop(row)
@@ -67,7 +75,8 @@ async def request_digest(connection: Connection, shop_id: UUID) -> bytes | None:
 
 
 GET_SHOP = """
-    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, created_at
+    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, hide_exact,
+        low_stock_threshold, max_open_reservations, created_at
     FROM shops.shops
     WHERE shop_id = $1
 """
@@ -80,7 +89,8 @@ async def get_shop(connection: Connection, shop_id: UUID) -> Shop | None:
 
 
 LOCK_SHOP = """
-    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, created_at
+    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, hide_exact,
+        low_stock_threshold, max_open_reservations, created_at
     FROM shops.shops
     WHERE shop_id = $1
     FOR UPDATE
@@ -94,7 +104,8 @@ async def lock_shop(connection: Connection, shop_id: UUID) -> Shop | None:
 
 
 GET_SHOPS = """
-    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, created_at
+    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, hide_exact,
+        low_stock_threshold, max_open_reservations, created_at
     FROM shops.shops
     WHERE shop_id = ANY($1::uuid[])
 """
@@ -106,7 +117,8 @@ async def get_shops(connection: Connection, shop_ids: list[UUID]) -> list[Shop]:
 
 
 LIST_SHOPS = """
-    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, created_at
+    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, hide_exact,
+        low_stock_threshold, max_open_reservations, created_at
     FROM shops.shops
     WHERE (name_key, shop_id) > ($1, $2)
     ORDER BY name_key, shop_id
@@ -121,7 +133,8 @@ async def list_shops(connection: Connection, after: ShopKey, limit: int) -> list
 
 
 LIST_SHOPS_OF = """
-    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, created_at
+    SELECT shop_id, name, currency, reservation_seconds, allocation, may_split, hide_exact,
+        low_stock_threshold, max_open_reservations, created_at
     FROM shops.members
     JOIN shops.shops USING (shop_id)
     WHERE user_id = $1 AND (name_key, shop_id) > ($2, $3)
@@ -141,6 +154,7 @@ async def list_shops_of(
 UPDATE_SHOP = """
     UPDATE shops.shops
     SET name = $2, name_key = $3, reservation_seconds = $4, allocation = $5, may_split = $6,
+        hide_exact = $7, low_stock_threshold = $8, max_open_reservations = $9,
         updated_at = statement_timestamp()
     WHERE shop_id = $1
 """
@@ -156,6 +170,9 @@ async def update_shop(connection: Connection, shop: Shop) -> None:
         shop.reservation_seconds,
         shop.allocation,
         shop.may_split,
+        shop.hide_exact,
+        shop.low_stock_threshold,
+        shop.max_open_reservations,
     )
 
 

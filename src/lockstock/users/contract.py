@@ -308,10 +308,6 @@ class Users(Protocol):
         """Return those of the ids that are users."""
         ...
 
-    async def get_many(self, user_ids: Sequence[UUID]) -> list[User]:
-        """Return the users among these, by id."""
-        ...
-
     async def find(self, identifier: str) -> User | None:
         """Return who has this e-mail address or phone number."""
         ...

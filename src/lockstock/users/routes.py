@@ -140,7 +140,9 @@ async def reset_password(ask: PasswordReset, users: Service, address: Address) -
 
 
 @router.post("/v1/token/refresh", responses={**WRONG, **INVALID})
-async def refresh(ask: TokenProof, users: Service, address: Address, program: Program) -> Tokens:
+async def refresh_tokens(
+    ask: TokenProof, users: Service, address: Address, program: Program
+) -> Tokens:
     """Exchange a refresh token for new tokens.
 
     Each is good once. One that comes back a second time is in two hands, and ends the session.
@@ -155,7 +157,7 @@ async def logout(ask: TokenProof, users: Service) -> None:
 
 
 @router.get("/v1/me", responses=NOT_LOGGED_IN)
-async def me(actor: Caller, users: Service) -> User:
+async def get_me(actor: Caller, users: Service) -> User:
     """Return the caller."""
     return await users.me(actor)
 

@@ -255,11 +255,6 @@ class UsersService:
         return await store.which_exist(connection, user_ids)
 
     @reading
-    async def get_many(self, connection: Connection, user_ids: Sequence[UUID]) -> list[User]:
-        """Return the users among these, by id."""
-        return await store.get_users(connection, user_ids)
-
-    @reading
     async def find(self, connection: Connection, identifier: str) -> User | None:
         """Return who has this e-mail address or phone number."""
         try:

@@ -22,7 +22,17 @@ from lockstock.kernel.nouns import (
 )
 
 Strategy = Literal["fewest_warehouses", "by_priority", "most_stock", "nearest"]
-Promises = Literal["keep"]
+Criterion = Literal["priority", "free_units", "distance", "id"]
+ReasonCode = Literal[
+    "only_one_has_it",
+    "only_one_has_all",
+    "one_has_all",
+    "fewest_together",
+    "fullest_first",
+    "first_by_strategy",
+    "next_by_strategy",
+]
+Promises = Literal["keep", "reallocate"]
 
 
 class Location(Noun):
@@ -52,12 +62,35 @@ class Line(Ask):
     quantity: Quantity
 
 
+class AllocationReason(Noun):
+    """Why this warehouse gives these units, as it was when it was decided.
+
+    It tells no stock: buyers see it too, also where a shop hides its numbers.
+    """
+
+    code: ReasonCode
+    strategy: Strategy
+    # How many warehouses could have given it, this one included, and how many of them were as good
+    # as this one in what the strategy looks at first.
+    candidates: int
+    tied: int
+    # What set it before the next best. Null: there was nothing to compare.
+    decided_by: Criterion | None
+    # Its turn among the warehouses that give of this variant, from 1.
+    turn: int
+    # To where the order goes. Null: not known, or not asked for by the strategy.
+    distance_km: float | None
+    # A sentence for people.
+    text: str
+
+
 class Allocation(Noun):
-    """So many units of a variant from one warehouse."""
+    """So many units of a variant from one warehouse. `reason`: null where it was not kept."""
 
     warehouse_id: UUID
     variant_id: UUID
     quantity: int
+    reason: AllocationReason | None = None
 
 
 class Cause(Noun):
@@ -87,21 +120,39 @@ class WarehouseChange(Ask):
     location: Location | None = None
 
 
+class AllocationPolicy(Noun):
+    """How a shop wants its orders allocated over its warehouses."""
+
+    strategy: Strategy = "fewest_warehouses"
+    may_split: bool = True
+
+
 class Deactivate(Ask):
-    """Ask to switch a warehouse off. `keep`: what was promised from it is still honoured."""
+    """Ask to switch a warehouse off.
+
+    `keep`: what was promised from it is still honoured. `reallocate`: orders move to other
+    warehouses, each whole or not at all. `dry_run`: only say what would happen.
+    """
 
     promises: Promises = "keep"
     dry_run: bool = False
 
 
 class Switched(Noun):
-    """A warehouse after it was switched on or off, and what became of its promises."""
+    """A warehouse after it was switched on or off, and what became of its promises.
+
+    With `dry_run`, all of it as it would be.
+    """
 
     warehouse: Warehouse
     dry_run: bool
     # Orders with a promise from here that is kept as it is.
     kept_orders: int
+    # Transfers that are ready to leave from here, and still may.
+    kept_transfers: int
+    # Orders that are promised from elsewhere now.
     moved: list[UUID]
+    # Orders that the other warehouses cannot give in full. They are kept as they are.
     stranded: list[UUID]
 
 
@@ -139,6 +190,11 @@ class Warehouses(Protocol):
         """Let buyers take from it, at once. Raises NoSuchWarehouse."""
         ...
 
-    async def deactivate(self, shop_id: UUID, warehouse_id: UUID, ask: Deactivate) -> Switched:
-        """Let no buyer take from it once this has returned. Raises NoSuchWarehouse."""
+    async def deactivate(
+        self, shop_id: UUID, warehouse_id: UUID, ask: Deactivate, policy: AllocationPolicy
+    ) -> Switched:
+        """Let no buyer take from it once this has returned. Raises NoSuchWarehouse.
+
+        `policy` is the shop's, for orders that move. Again on an inactive one: moves what is left.
+        """
         ...

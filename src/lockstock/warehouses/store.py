@@ -32,14 +32,15 @@ OPEN_WAREHOUSES = """
     FROM unnest($2::uuid[], $3::text[], $4::integer[], $5::float8[], $6::float8[])
         AS a (id, name, priority, latitude, longitude)
     ON CONFLICT (shop_id, id) DO NOTHING
+    RETURNING id
 """
 
 
 async def open_warehouses(
     connection: Connection, shop_id: UUID, asks: Sequence[NewWarehouse], ids: Sequence[UUID]
-) -> None:
-    """Insert those that are not there yet."""
-    await connection.execute(
+) -> list[UUID]:
+    """Insert those that are not there yet; return which."""
+    rows = await connection.fetch(
         OPEN_WAREHOUSES,
         shop_id,
         list(ids),
@@ -48,6 +49,7 @@ async def open_warehouses(
         [ask.location and ask.location.latitude for ask in asks],
         [ask.location and ask.location.longitude for ask in asks],
     )
+    return [row["id"] for row in rows]
 
 
 LIST_WAREHOUSES = """
@@ -139,6 +141,21 @@ async def switch_warehouse(
     return None if row is None else warehouse_of(row)
 
 
+STOCKED_VARIANTS = """
+    SELECT variant_id FROM warehouses.stock
+    WHERE shop_id = $1 AND warehouse_id = $2 AND on_hand > 0
+    LIMIT $3
+"""
+
+
+async def stocked_variants(
+    connection: Connection, shop_id: UUID, warehouse_id: UUID, most: int
+) -> list[UUID] | None:
+    """The variants that a warehouse has units of; None where there are more than so many."""
+    rows = await connection.fetch(STOCKED_VARIANTS, shop_id, warehouse_id, most + 1)
+    return None if len(rows) > most else [row["variant_id"] for row in rows]
+
+
 AWAIT_BUYERS = """
     SELECT id FROM warehouses.warehouses WHERE shop_id = $1 AND id = $2 FOR UPDATE
 """
@@ -168,4 +185,17 @@ PROMISES_OF_WAREHOUSE = """
 async def promises_of_warehouse(connection: Connection, shop_id: UUID, warehouse_id: UUID) -> int:
     """How many orders were promised something from this warehouse."""
     found: int = await connection.fetchval(PROMISES_OF_WAREHOUSE, shop_id, warehouse_id)
+    return found
+
+
+READY_TRANSFERS = """
+    SELECT count(*)
+    FROM warehouses.transfers
+    WHERE shop_id = $1 AND from_warehouse_id = $2 AND status = 'ready'
+"""
+
+
+async def ready_transfers(connection: Connection, shop_id: UUID, warehouse_id: UUID) -> int:
+    """How many transfers are ready to leave from this warehouse."""
+    found: int = await connection.fetchval(READY_TRANSFERS, shop_id, warehouse_id)
     return found

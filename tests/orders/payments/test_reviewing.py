@@ -56,3 +56,16 @@ async def test_only_those_who_keep_orders_look(till: Till, register: Register) -
         refused(await till.post(reviewed, {"reason": "x"}, user=user), status, code)
     elsewhere = f"{till.base}/payments/{till.shop['id']}/reviewed"
     refused(await till.post(elsewhere, {"reason": "x"}, user=till.owner), 404, "not_found")
+
+
+async def test_what_was_said_of_a_payment_is_not_for_its_customer(till: Till) -> None:
+    payment = await flagged(till)
+    path = f"{till.base}/orders/{payment['order_id']}/payments"
+    link = f"/v1/sandbox/payments/{payment['id']}"
+    said = f"{till.base}/payments/{payment['id']}/reviewed"
+    answered(await till.post(said, {"reason": "looks like fraud"}, user=till.owner), 200)
+    for user, seen in ((till.owner, "looks like fraud"), (till.customer, None)):
+        [shown] = (await till.get(path, user))["items"]
+        assert (shown["reviewed"] or {}).get("reason") == seen
+    by_link = await till.client.get(link)
+    assert answered(by_link, 200)["reviewed"] is None

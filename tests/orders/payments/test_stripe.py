@@ -3,6 +3,7 @@
 import json
 import time
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -135,6 +136,92 @@ async def test_another_amount_received_is_not_accepted(till: Till, waiting: Wait
         ["captured"],
         [("mismatch", "pending")],
     )
+
+
+def refund_event(kind: str, refund: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """An event as Stripe writes it, about a refund that it was asked for."""
+    metadata = {"shop_id": refund["shop_id"], "refund_id": refund["id"]}
+    content: dict[str, Any] = {
+        "id": "re_1",
+        "object": "refund",
+        "amount": refund["amount"]["amount_minor"],
+        "currency": "eur",
+        "payment_intent": "pi_1",
+        "status": "failed",
+        "failure_reason": "expired_or_canceled_card",
+        "metadata": metadata,
+    }
+    return {
+        "id": f"evt_{new_id()}",
+        "object": "event",
+        "type": kind,
+        "created": int(time.time()),
+        "data": {"object": content | fields},
+    }
+
+
+@pytest.fixture
+async def refunded(till: Till, waiting: Waiting) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A cancelled order, and its refund, which Stripe has taken."""
+    order, payment = waiting
+    answered(await send(till, event("payment_intent.succeeded", payment)), 202)
+    answered(await till.post(f"{till.base}/orders/{order['id']}/cancel"), 200)
+    await till.run(
+        "UPDATE orders.refunds SET status = 'done', next_try_at = NULL,"
+        " done_at = statement_timestamp()",
+        "UPDATE orders.payments SET status = 'refunded'",
+    )
+    [refund] = (await till.get(f"{till.base}/orders/{order['id']}/refunds"))["items"]
+    return order, refund
+
+
+@pytest.mark.parametrize("kind", ["refund.failed", "refund.updated", "charge.refund.updated"])
+async def test_a_refund_that_fails_after_all_is_flagged_once(
+    till: Till, refunded: Waiting, kind: str
+) -> None:
+    """A bank may send the money back days later: it is with the shop again, and somebody looks."""
+    order, refund = refunded
+    content = refund_event(kind, refund)
+    assert answered(await send(till, content), 202)["event_id"] == content["id"]
+    assert await till.stands(order) == ("cancelled", ["captured"], [("cancelled", "failed")])
+    [failed] = (await till.get(f"{till.base}/orders/{order['id']}/refunds"))["items"]
+    assert (failed["failure"], failed["done_at"]) == ("Stripe: expired_or_canceled_card.", None)
+    path = f"{till.base}/payments"
+    [flagged] = (await till.get(f"{path}?review=true", till.owner))["items"]
+    said = {"reason": "paid back by bank transfer"}
+    answered(await till.post(f"{path}/{flagged['id']}/reviewed", said, user=till.owner), 200)
+    # The other kinds of event say the same once more: nobody has to look twice.
+    answered(await send(till, refund_event("refund.updated", refund)), 202)
+    assert (await till.get(f"{path}?review=true", till.owner))["items"] == []
+
+
+async def test_a_refund_that_fails_before_it_is_noted_as_done_stays_failed(
+    till: Till, refunded: Waiting
+) -> None:
+    order, refund = refunded
+    await till.run(
+        "UPDATE orders.refunds SET status = 'pending', done_at = NULL,"
+        " next_try_at = statement_timestamp() + interval '1 hour'",
+        "UPDATE orders.payments SET status = 'captured'",
+    )
+    answered(await send(till, refund_event("refund.failed", refund)), 202)
+    found = await till.services.refunds.list_refunds(UUID(refund["shop_id"]), UUID(order["id"]))
+    await till.services.refunds._end(found[0].shop_id, found[0], None)  # noqa: SLF001
+    assert (await till.stands(order))[2] == [("cancelled", "failed")]
+
+
+async def test_other_news_of_refunds_changes_nothing(till: Till, refunded: Waiting) -> None:
+    order, refund = refunded
+    for content in (
+        refund_event("refund.updated", refund, status="succeeded"),
+        refund_event("refund.created", refund),
+        refund_event("refund.failed", refund, metadata={}),
+        refund_event("refund.failed", refund | {"id": str(new_id())}),
+    ):
+        answered(await send(till, content), 202)
+    assert (await till.stands(order))[2] == [("cancelled", "done")]
+    broken = refund_event("refund.failed", refund | {"id": "?"})
+    refused(await send(till, broken), 422, "invalid_input")
 
 
 async def test_an_event_that_stripe_did_not_sign_is_refused(till: Till, waiting: Waiting) -> None:

@@ -24,6 +24,7 @@ _WAITING = (
     ("payments", "close_at"),
     ("sandbox_deliveries", "due_at"),
     ("orders", "stock_check_at"),
+    ("orders", "leased_until"),
 )
 
 

@@ -14,8 +14,9 @@ from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.errors import DatabaseUnavailable, Unavailable
 from lockstock.kernel.ids import derived_id
 from lockstock.kernel.telemetry import log
-from lockstock.orders import rules, store, telemetry
-from lockstock.orders.actions import store as actions
+from lockstock.orders import rules, telemetry
+from lockstock.orders import store as orders
+from lockstock.orders.actions.service import open_action, remember
 from lockstock.orders.contract import (
     Answered,
     Asked,
@@ -24,12 +25,14 @@ from lockstock.orders.contract import (
     NotCompletable,
     Order,
 )
+from lockstock.orders.endings import store
+from lockstock.orders.endings.store import StockCheck
 from lockstock.orders.payments import store as payments
 from lockstock.orders.payments.refunds import store as refunds
 from lockstock.orders.payments.rules import Back
 from lockstock.orders.rules import Kept
 from lockstock.orders.shipments import store as shipments
-from lockstock.orders.store import Move, StockCheck
+from lockstock.orders.store import Move, move_by
 from lockstock.warehouses.reservations.contract import Reservation, Reservations
 
 
@@ -57,23 +60,21 @@ class EndingsService:
     async def _mark_cancelled(
         self, connection: Connection, shop_id: UUID, order_id: UUID, ask: Cancel, asked: Asked
     ) -> Answered[Order]:
-        kept = await store.lock_order(connection, shop_id, order_id)
-        action = derived_id("cancel", order_id, asked.actor_id, asked.key)
-        digest = rules.digest_of(ask)
-        known, answer = await actions.find_action(connection, shop_id, action, digest)
-        if known:
-            return Answered(answer=actions.read_answer(Order, answer), replayed=True)
+        action_id = derived_id("cancel", order_id, asked.actor_id, asked.key)
+        action = await open_action(connection, (shop_id, order_id), action_id, ask, Order)
+        if action.answer is not None:
+            return Answered(answer=action.answer, replayed=True)
+        kept = action.kept
         if kept.order.status != "cancelled":
             await _check_cancellable(connection, kept)
             if kept.status == "paid":
                 await _refund_all(connection, kept, asked)
-            move = Move(
-                order_id, kept.status, "cancelled", asked.actor_id, ask.reason, asked.request_id
-            )
-            await store.move_orders(connection, shop_id, [move])
+            by = rules.by(asked, kept.order.customer_id)
+            move = move_by(kept, "cancelled", by, ask.reason)
+            await orders.move_orders(connection, shop_id, [move])
             await payments.close_attempts(connection, shop_id, [order_id])
         order = kept.order.model_copy(update={"status": "cancelled"})
-        await actions.put_action(connection, shop_id, action, (order_id, digest), order)
+        await remember(connection, action, order)
         return Answered(answer=order, replayed=False)
 
     @transaction
@@ -81,15 +82,15 @@ class EndingsService:
         self, connection: Connection, shop_id: UUID, order_id: UUID, asked: Asked
     ) -> Answered[Order]:
         """Close an order that has left in full."""
-        kept = await store.lock_order(connection, shop_id, order_id)
+        kept = await orders.lock_order(connection, shop_id, order_id)
         if kept.order.status == "completed":
             return Answered(answer=kept.order, replayed=True)
         if kept.order.status != "shipped":
             raise NotCompletable(
                 f"The order is {kept.order.status}.", order_status=kept.order.status
             )
-        move = Move(order_id, "shipped", "completed", asked.actor_id, None, asked.request_id)
-        await store.move_orders(connection, shop_id, [move])
+        move = move_by(kept, "completed", rules.by(asked, kept.order.customer_id))
+        await orders.move_orders(connection, shop_id, [move])
         order = kept.order.model_copy(update={"status": "completed"})
         return Answered(answer=order, replayed=False)
 
@@ -129,7 +130,7 @@ class EndingsService:
 
     @transaction
     async def _clear(self, connection: Connection, shop_id: UUID, checks: list[StockCheck]) -> None:
-        await store.lock_rows(connection, shop_id, [check.order_id for check in checks])
+        await orders.lock_rows(connection, shop_id, [check.order_id for check in checks])
         await store.clear_stock_checks(connection, shop_id, checks)
 
     async def sweep(self, most: int) -> int:
@@ -171,7 +172,7 @@ class EndingsService:
         locked = await store.lock_due_orders(connection, shop_id, order_ids)
         moves = [Move(order_id, "awaiting_payment", "expired") for order_id in locked]
         if moves:
-            await store.move_orders(connection, shop_id, moves)
+            await orders.move_orders(connection, shop_id, moves)
             await payments.close_attempts(connection, shop_id, locked)
         return len(moves)
 
@@ -225,4 +226,4 @@ async def _refund_all(connection: Connection, kept: Kept, asked: Asked) -> None:
         )
         for payment_id, money in left.items()
     ]
-    await refunds.put_refunds(connection, order.shop_id, backs, asked)
+    await refunds.put_refunds(connection, order.shop_id, backs, rules.by(asked, order.customer_id))

@@ -59,6 +59,10 @@ class Payment(Noun):
     client_secret: str | None = None
     created_at: datetime
 
+    def for_customer(self) -> "Payment":
+        """Return it without what the shop's people said of it."""
+        return self.model_copy(update={"reviewed": None})
+
 
 class Opened(Noun):
     """A payment that a provider has opened: its name for it, and how the customer pays there."""
@@ -91,6 +95,20 @@ class Ignored(Noun):
 
     provider: str
     event_id: str
+
+
+class RefundFailed(Noun):
+    """What a provider says of a refund that it had taken: the money did not arrive after all."""
+
+    provider: str
+    event_id: str
+    shop_id: UUID
+    refund_id: UUID
+    reason: str
+
+
+# All that a provider's event may say.
+News = PaymentEvent | RefundFailed | Ignored
 
 
 class PaymentList(Noun):
@@ -174,6 +192,9 @@ class Refund(Noun):
     status: RefundStatus
     created_at: datetime
     done_at: datetime | None
+    # When the provider gave it up, and what it says of it. It may have taken it first.
+    failed_at: datetime | None = None
+    failure: str | None = None
 
 
 class RefundTooMuch(Refusal):
@@ -216,10 +237,10 @@ class Payments(Protocol):
         """One payment, whatever its shop. Raises NoSuchPayment."""
         ...
 
-    async def receive(
-        self, provider: str, headers: Mapping[str, str], body: bytes
-    ) -> PaymentEvent | Ignored:
+    async def receive(self, provider: str, headers: Mapping[str, str], body: bytes) -> News:
         """Keep a provider's event, then apply it. Once kept it is applied, sooner or later.
+
+        News of a refund is applied at once, or not taken, so that the provider sends it again.
 
         Raises NoSuchProvider, BadSignature, MalformedBody, InvalidInput.
         """

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from lockstock.orders.payments.contract import (
     EventKind,
-    Ignored,
+    News,
     Opened,
     Payment,
     PaymentEvent,
@@ -43,7 +43,7 @@ class Provider(Protocol):
         """
         ...
 
-    def verify(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | Ignored:
+    def verify(self, headers: Mapping[str, str], body: bytes) -> News:
         """Read an event. Raises BadSignature, MalformedBody, InvalidInput."""
         ...
 

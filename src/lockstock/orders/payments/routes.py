@@ -18,9 +18,11 @@ from lockstock.orders.callers import (
     OwnAsked,
     OwnOrder,
     ReadableOrder,
+    SeesAll,
+    asked_of,
     mark_replay,
 )
-from lockstock.orders.contract import Asked, Position
+from lockstock.orders.contract import Position
 from lockstock.orders.payments.contract import (
     NewPayment,
     Payment,
@@ -36,6 +38,19 @@ Service = Annotated[Payments, provided("payments")]
 OwnCursors = Annotated[Cursors, provided("cursors")]
 WEBHOOK_REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 404, 422)
+}
+# The route reads the bytes by itself, so FastAPI knows of no body.
+SIGNED_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The event as the provider has it, and has signed it.",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "additionalProperties": True},
+                "example": {"id": "evt_1", "type": "payment_intent.succeeded"},
+            }
+        },
+    }
 }
 
 
@@ -58,15 +73,24 @@ async def start_payment(
 
 
 @router.get(ORDER + "/payments", tags=["payments"], responses=READING_REFUSALS)
-async def list_payments(found: ReadableOrder, service: Service) -> Page[Payment]:
-    """List the attempts to pay an order, oldest first."""
-    return Page(items=await service.list_payments(found.shop_id, found.id), next=None)
+async def list_payments(found: ReadableOrder, *, whole: SeesAll, service: Service) -> Page[Payment]:
+    """List the attempts to pay an order, oldest first.
+
+    Who of the shop has looked at one, and what they said, is for those who work there.
+    """
+    payments = await service.list_payments(found.shop_id, found.id)
+    items = payments if whole else [payment.for_customer() for payment in payments]
+    return Page(items=items, next=None)
 
 
 @router.post(
-    "/v1/webhooks/{provider}", status_code=202, tags=["payments"], responses=WEBHOOK_REFUSALS
+    "/v1/webhooks/{provider}",
+    status_code=202,
+    tags=["payments"],
+    responses=WEBHOOK_REFUSALS,
+    openapi_extra=SIGNED_BODY,
 )
-async def receive_event(provider: str, request: Request, service: Service) -> Received:
+async def receive_provider_event(provider: str, request: Request, service: Service) -> Received:
     """Take a provider's signed event. Once this has answered, the event cannot be lost."""
     # The signature is over the bytes as they were sent, so they are not decoded before it is
     # checked.
@@ -123,5 +147,4 @@ async def review_payment(
     service: Service,
 ) -> Payment:
     """Say what came of looking at a payment that was flagged; that takes the flag off."""
-    asked = Asked(actor_id=caller.user_id, key="", request_id=request_id)
-    return await service.review(shop, payment, ask, asked)
+    return await service.review(shop, payment, ask, asked_of(caller, request_id))

@@ -6,6 +6,7 @@ with a refund on record, and no stock stays committed for an order that was canc
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -175,6 +176,8 @@ class Effects:
     kept: list[UUID] = field(default_factory=list)
     # Orders whose stock is to be taken again by whoever wrote this.
     take_again: dict[UUID, UUID] = field(default_factory=dict)
+    # Until when whoever wrote this may do so alone.
+    leases: dict[UUID, datetime] = field(default_factory=dict)
     # Orders that have ended and may have stock all the same.
     check_stock: list[UUID] = field(default_factory=list)
 

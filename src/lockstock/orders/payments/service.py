@@ -7,18 +7,18 @@ from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput, Refusal
 from lockstock.kernel.ids import derived_id
 from lockstock.kernel.telemetry import log
+from lockstock.orders import rules as order_rules
 from lockstock.orders import store as orders
 from lockstock.orders.contract import Answered, Asked
 from lockstock.orders.payments import store
 from lockstock.orders.payments.contract import (
-    Ignored,
     NewPayment,
+    News,
     NoSuchPayment,
     NotFlagged,
     NotPayable,
     Opened,
     Payment,
-    PaymentEvent,
     PaymentList,
     ProviderUnavailable,
     Review,
@@ -97,7 +97,8 @@ class PaymentsService:
             return Answered(answer=found, replayed=True), opened
         _check_payable(kept)
         what = (ask.provider, kept.order.total, self.look_ups.seconds)
-        payment = await store.start_payment(connection, shop_id, payment_id, order_id, what)
+        by = order_rules.by(asked, kept.order.customer_id)
+        payment = await store.start_payment(connection, shop_id, payment_id, order_id, what, by)
         return Answered(answer=payment, replayed=False), None
 
     async def _open(self, provider: Provider, payment: Payment) -> Opened:
@@ -146,6 +147,8 @@ class PaymentsService:
         self, connection: Connection, shop_id: UUID, ask: PaymentList
     ) -> list[Payment]:
         """The shop's payments, newest first; one more than `limit` where there are more."""
+        if ask.review:
+            return await store.list_payments_to_review(connection, shop_id, ask)
         return await store.list_payments_of_shop(connection, shop_id, ask)
 
     @transaction
@@ -166,9 +169,7 @@ class PaymentsService:
             raise NotFlagged("Nobody was asked to look at this payment.")
         return reviewed
 
-    async def receive(
-        self, provider: str, headers: Mapping[str, str], body: bytes
-    ) -> PaymentEvent | Ignored:
+    async def receive(self, provider: str, headers: Mapping[str, str], body: bytes) -> News:
         """Keep a provider's event, then apply it."""
         return await self.inbox.receive(provider, headers, body)
 

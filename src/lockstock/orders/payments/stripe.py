@@ -22,11 +22,13 @@ from lockstock.orders.payments.contract import (
     BadSignature,
     EventKind,
     Ignored,
+    News,
     Opened,
     Payment,
     PaymentEvent,
     ProviderRefused,
     Refund,
+    RefundFailed,
 )
 from lockstock.orders.payments.provider import RefundImpossible, looked_up_id
 
@@ -46,6 +48,9 @@ _KINDS: Mapping[str, EventKind] = {
     "payment_intent.payment_failed": "failed",
     "payment_intent.canceled": "cancelled",
 }
+# What Stripe says of a refund, by the versions of its API; the last is of the older ones.
+_REFUND_NEWS = frozenset({"refund.failed", "refund.updated", "charge.refund.updated"})
+_GIVEN_UP = frozenset({"failed", "canceled"})
 # https://docs.stripe.com/currencies: where Stripe's minor unit is not the hundredth. All others
 # are hundredths there, also some that have no decimals in ISO 4217, such as ISK.
 _WHOLE = frozenset(
@@ -150,28 +155,29 @@ class Stripe:
             raise RefundImpossible("It was never opened at Stripe.")
         reference = payment.reference
         try:
-            if not await self._call(lambda: self._is_refunded(reference, refund.id)):
+            made = await self._call(lambda: self._find_refund(reference, refund.id))
+            if made is None:
                 made = await self._call(lambda: self._make_refund(reference, refund))
-                if made.status in ("failed", "canceled"):
-                    raise RefundImpossible(f"Stripe: {made.failure_reason or made.status}.")
+            if made.status in _GIVEN_UP:
+                raise RefundImpossible(_why(made.to_dict()))
         except (stripe.InvalidRequestError, ProviderRefused) as error:
             raise RefundImpossible(str(error)) from error
 
-    def _is_refunded(self, reference: str, refund_id: UUID) -> bool:
+    def _find_refund(self, reference: str, refund_id: UUID) -> stripe.Refund | None:
         found = self._client.v1.refunds.list(
             {"payment_intent": reference, "limit": REFUNDS_PER_PAGE}
         )
-        return any(
-            (item.to_dict().get("metadata") or {}).get("refund_id") == str(refund_id)
-            for item in found.auto_paging_iter()
-        )
+        for item in found.auto_paging_iter():
+            if (item.to_dict().get("metadata") or {}).get("refund_id") == str(refund_id):
+                return item
+        return None
 
     def _make_refund(self, reference: str, refund: Refund) -> stripe.Refund:
         return self._client.v1.refunds.create(
             {
                 "payment_intent": reference,
                 "amount": stripe_amount(refund.amount),
-                "metadata": {"refund_id": str(refund.id)},
+                "metadata": {"shop_id": str(refund.shop_id), "refund_id": str(refund.id)},
             },
             {"idempotency_key": str(refund.id)},
         )
@@ -199,7 +205,7 @@ class Stripe:
     async def _intent(self, reference: str) -> stripe.PaymentIntent:
         return await self._call(lambda: self._client.v1.payment_intents.retrieve(reference))
 
-    def verify(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | Ignored:
+    def verify(self, headers: Mapping[str, str], body: bytes) -> News:
         """Read an event. Raises BadSignature, MalformedBody, InvalidInput."""
         try:
             stripe.WebhookSignature.verify_header(
@@ -240,7 +246,28 @@ def _amount_of(intent: Mapping[str, Any], kind: EventKind) -> Money:
     return our_amount(int(amount), str(intent["currency"]).upper())
 
 
-def _read(event: Any) -> PaymentEvent | Ignored:  # noqa: ANN401 (JSON, and every step is checked)
+def _why(refund: Mapping[str, Any]) -> str:
+    return f"Stripe: {refund.get('failure_reason') or refund['status']}."
+
+
+def _read_refund(event: Any) -> RefundFailed | Ignored:  # noqa: ANN401 (as below)
+    refund, event_id = event["data"]["object"], str(event["id"])
+    metadata = refund.get("metadata") or {}
+    is_ours = "refund_id" in metadata and "shop_id" in metadata
+    if not is_ours or refund["status"] not in _GIVEN_UP:
+        return Ignored(provider=NAME, event_id=event_id)
+    return RefundFailed(
+        provider=NAME,
+        event_id=event_id,
+        shop_id=UUID(metadata["shop_id"]),
+        refund_id=UUID(metadata["refund_id"]),
+        reason=_why(refund),
+    )
+
+
+def _read(event: Any) -> News:  # noqa: ANN401 (JSON, and every step is checked)
+    if event["type"] in _REFUND_NEWS:
+        return _read_refund(event)
     kind = _KINDS.get(event["type"])
     event_id = str(event["id"])
     if kind is None:

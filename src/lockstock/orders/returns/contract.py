@@ -5,25 +5,43 @@ from datetime import datetime
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockstock.kernel.errors import Refusal
-from lockstock.kernel.money import Money
+from lockstock.kernel.money import Minor, Money
 from lockstock.kernel.nouns import MOST_LINES, Ask, Id, Noun, Reason
 from lockstock.orders.contract import Answered, Asked
 from lockstock.warehouses.contract import Line
 
 ReturnStatus = Literal["pending", "done"]
+# `good`: on hand again, to be sold. `damaged`: there, and never sold again.
+Condition = Literal["good", "damaged"]
+
+
+class ReturnLine(Line):
+    """So many units of a variant that came back, all in one condition."""
+
+    condition: Condition = "good"
+    # Where these came back to, if not where the rest did.
+    warehouse_id: Id | None = None
 
 
 class NewReturn(Ask):
     """Ask to take units back. Without a warehouse: to where they were shipped from."""
 
-    lines: Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES)]
+    lines: Annotated[list[ReturnLine], Field(min_length=1, max_length=MOST_LINES)]
     warehouse_id: Id | None = None
-    # Whether their price goes back to the customer.
+    # Whether money goes back to the customer: their price, as far as it is left, or so much.
     refund: bool = True
+    refund_minor: Minor | None = None
     reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _no_money_without_refund(self) -> "NewReturn":
+        if self.refund_minor and not self.refund:
+            msg = "refund_minor goes with refund: true"
+            raise ValueError(msg)
+        return self
 
 
 class ReturnPart(Noun):
@@ -33,6 +51,7 @@ class ReturnPart(Noun):
     quantity: int
     from_warehouse_id: UUID
     to_warehouse_id: UUID
+    condition: Condition = "good"
 
 
 class Return(Noun):
@@ -65,9 +84,10 @@ class Returns(Protocol):
     async def take_back(
         self, shop_id: UUID, order_id: UUID, ask: NewReturn, asked: Asked
     ) -> Answered[Return]:
-        """Take units back on hand and refund their price, as far as it has not gone back yet.
+        """Take units back and refund their price, as far as it has not gone back yet.
 
-        Raises NoSuchOrder, NotReturnable, NoSuchWarehouse, TooManyUnits.
+        Good ones are on hand again; damaged ones come back and leave the books as damage at once.
+        Raises NoSuchOrder, NotReturnable, RefundTooMuch, NoSuchWarehouse, TooManyUnits.
         """
         ...
 

@@ -8,16 +8,20 @@ from uuid import UUID
 from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.ids import derived_id
+from lockstock.kernel.money import Money
+from lockstock.kernel.outbox import NewEvent
 from lockstock.kernel.telemetry import log
 from lockstock.orders import rules as order_rules
 from lockstock.orders import store as orders
 from lockstock.orders import telemetry
 from lockstock.orders.actions import store as actions
+from lockstock.orders.actions.service import open_action, remember
 from lockstock.orders.contract import Answered, Asked
+from lockstock.orders.events import event, tell
 from lockstock.orders.payments.refunds import store as refunds
 from lockstock.orders.payments.rules import Back
 from lockstock.orders.returns import rules, store
-from lockstock.orders.returns.contract import NewReturn, Return
+from lockstock.orders.returns.contract import Condition, NewReturn, Return
 from lockstock.orders.rules import Kept
 from lockstock.orders.shipments import store as shipments
 from lockstock.warehouses.contract import Allocation, Cause
@@ -34,7 +38,7 @@ class ReturnsService:
     async def take_back(
         self, shop_id: UUID, order_id: UUID, ask: NewReturn, asked: Asked
     ) -> Answered[Return]:
-        """Take units back on hand and refund their price."""
+        """Take units back and refund their price."""
         return_id = derived_id("return", order_id, asked.actor_id, asked.key)
         known, answer = await self._begin(shop_id, order_id, return_id, ask, asked)
         if answer is None:
@@ -52,25 +56,26 @@ class ReturnsService:
         asked: Asked,
     ) -> tuple[bool, Return | None]:
         """Write down the return; say whether that was done before, and its answer if any."""
-        kept = await orders.lock_order(connection, shop_id, order_id)
-        digest = order_rules.digest_of(ask)
-        known, answer = await actions.find_action(connection, shop_id, return_id, digest)
-        if known:
-            return True, None if answer is None else actions.read_answer(Return, answer)
+        action = await open_action(connection, (shop_id, order_id), return_id, ask, Return)
+        if action.known:
+            return True, action.answer
         there = rules.returnable(
             await shipments.list_shipments(connection, shop_id, order_id),
             await store.list_returns(connection, shop_id, order_id),
         )
         parts = rules.unpack(there, ask.lines, ask.warehouse_id)
-        refund_minor = rules.price_of(kept.order, parts) if ask.refund else 0
+        left = (await _left_of(connection, action.kept)).amount_minor
+        refund_minor = rules.refund_of(ask, action.kept.order, parts, left)
         draft = store.Draft(return_id, parts, refund_minor, ask.reason)
-        await store.begin_return(connection, shop_id, order_id, draft, asked)
-        await actions.put_action(connection, shop_id, return_id, (order_id, digest), None)
+        by = order_rules.by(asked, action.kept.order.customer_id)
+        await store.begin_return(connection, shop_id, order_id, draft, by)
+        await remember(connection, action, None)
         return False, None
 
     async def _finish(self, shop_id: UUID, return_id: UUID) -> Return:
         begun = await self._begun(shop_id, return_id)
-        cause = Cause(change_id=return_id, actor_id=begun.actor_id, request_id=begun.request_id)
+        by = begun.by
+        cause = Cause(change_id=return_id, actor_id=by.actor_id, request_id=by.request_id)
         [answer] = await self._shipping.put_back(shop_id, [_put_back(begun.item)], cause)
         if isinstance(answer, Refusal):
             await self._drop(shop_id, begun.item)
@@ -94,11 +99,11 @@ class ReturnsService:
         back = await _refund_of(connection, kept, item)
         refund_minor = back.amount_minor if back else 0
         if back is not None:
-            asked = Asked(actor_id=begun.actor_id, key="", request_id=begun.request_id)
-            await refunds.put_refunds(connection, shop_id, [back], asked)
+            await refunds.put_refunds(connection, shop_id, [back], begun.by)
         await store.end_return(connection, shop_id, item.id, refund_minor)
         money = item.refund.model_copy(update={"amount_minor": refund_minor})
         done = item.model_copy(update={"status": "done", "refund": money})
+        await tell(connection, shop_id, [_event(done)])
         await actions.answer_action(connection, shop_id, item.id, done)
         return done
 
@@ -138,29 +143,53 @@ class ReturnsService:
         await store.postpone_return(connection, shop_id, return_id)
 
 
+def _event(item: Return) -> NewEvent:
+    return event(
+        "order.returned",
+        item.order_id,
+        return_id=str(item.id),
+        refund=item.refund.model_dump(),
+        variant_ids=sorted({str(part.variant_id) for part in item.parts}),
+    )
+
+
 def _put_back(item: Return) -> PutBack:
     return PutBack(
         return_id=item.id,
         order_id=item.order_id,
-        parts=[
-            Allocation(
-                warehouse_id=part.to_warehouse_id,
-                variant_id=part.variant_id,
-                quantity=part.quantity,
-            )
-            for part in item.parts
-        ],
+        parts=_parts_in(item, "good"),
+        damaged=_parts_in(item, "damaged"),
+        reason=item.reason,
     )
+
+
+def _parts_in(item: Return, condition: Condition) -> list[Allocation]:
+    return [
+        Allocation(
+            warehouse_id=part.to_warehouse_id,
+            variant_id=part.variant_id,
+            quantity=part.quantity,
+        )
+        for part in item.parts
+        if part.condition == condition
+    ]
+
+
+async def _left_of(connection: Connection, kept: Kept) -> Money:
+    """Return what is left of a locked order's money: taken and not given back."""
+    order = kept.order
+    nothing = order.total.model_copy(update={"amount_minor": 0})
+    if kept.paid_by is None:
+        return nothing
+    left = await refunds.refundable(connection, order.shop_id, order.id)
+    return left.get(kept.paid_by, nothing)
 
 
 async def _refund_of(connection: Connection, kept: Kept, item: Return) -> Back | None:
     """Return the refund of a return of a locked order: never more than is left of its money."""
-    if kept.paid_by is None:
-        return None
-    left = await refunds.refundable(connection, item.shop_id, item.order_id)
-    money = left.get(kept.paid_by)
-    amount_minor = min(item.refund.amount_minor, money.amount_minor if money else 0)
-    if money is None or amount_minor == 0:
+    money = await _left_of(connection, kept)
+    amount_minor = min(item.refund.amount_minor, money.amount_minor)
+    if kept.paid_by is None or amount_minor == 0:
         return None
     return Back(
         item.id,

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
 from lockstock.kernel.money import Money
-from lockstock.orders.contract import Asked
 from lockstock.orders.returns.contract import Return, ReturnPart
+from lockstock.orders.rules import By
+from lockstock.orders.store import by_of
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,7 @@ class Begun:
     """A return, with the request that asked for it."""
 
     item: Return
-    actor_id: UUID
-    request_id: str
+    by: By
 
 
 def _return_of(row: Row) -> Return:
@@ -29,6 +29,8 @@ def _return_of(row: Row) -> Return:
                 quantity=part["quantity"],
                 from_warehouse_id=UUID(part["from_warehouse_id"]),
                 to_warehouse_id=UUID(part["to_warehouse_id"]),
+                # What came back before there were conditions was put on the shelf.
+                condition=part.get("condition", "good"),
             )
             for part in row["parts"]
         ],
@@ -51,14 +53,14 @@ class Draft:
 
 BEGIN_RETURN = """
 INSERT INTO orders.returns (shop_id, id, order_id, parts, refund_minor, reason, status, actor_id,
-    request_id, created_at, next_try_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, statement_timestamp(),
+    actor_kind, request_id, created_at, next_try_at)
+VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, statement_timestamp(),
     statement_timestamp() + interval '10 seconds')
 """
 
 
 async def begin_return(
-    connection: Connection, shop_id: UUID, order_id: UUID, draft: Draft, asked: Asked
+    connection: Connection, shop_id: UUID, order_id: UUID, draft: Draft, by: By
 ) -> None:
     """Write units of a locked order that are about to come back."""
     await connection.execute(
@@ -69,8 +71,9 @@ async def begin_return(
         [part.model_dump(mode="json") for part in draft.parts],
         draft.refund_minor,
         draft.reason,
-        asked.actor_id,
-        asked.request_id,
+        by.actor_id,
+        by.actor_kind,
+        by.request_id,
     )
 
 
@@ -97,11 +100,12 @@ WHERE r.shop_id = $1 AND r.id = $2
 async def find_return(connection: Connection, shop_id: UUID, return_id: UUID) -> Begun | None:
     """Read one return."""
     row = await connection.fetchrow(FIND_RETURN, shop_id, return_id)
-    return None if row is None else Begun(_return_of(row), row["actor_id"], row["request_id"])
+    return None if row is None else Begun(_return_of(row), by_of(row))
 
 
 END_RETURN = """
-UPDATE orders.returns SET status = 'done', refund_minor = $3, next_try_at = NULL
+UPDATE orders.returns
+SET status = 'done', refund_minor = $3, next_try_at = NULL, done_at = statement_timestamp()
 WHERE shop_id = $1 AND id = $2 AND status = 'pending'
 RETURNING id
 """
@@ -110,7 +114,7 @@ RETURNING id
 async def end_return(
     connection: Connection, shop_id: UUID, return_id: UUID, refund_minor: int
 ) -> None:
-    """Note that units are back on hand, and what is refunded for them."""
+    """Note that units are back on the books, and what is refunded for them."""
     await connection.execute(END_RETURN, shop_id, return_id, refund_minor)
 
 

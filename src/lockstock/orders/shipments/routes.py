@@ -22,7 +22,7 @@ Service = Annotated[Shipments, provided("shipments")]
 
 
 @router.post(ORDER + "/shipments", status_code=201, tags=["shipments"], responses=REFUSALS)
-async def ship(
+async def ship_order(
     shop: PathId,
     order: PathId,
     asked: StockAsked,

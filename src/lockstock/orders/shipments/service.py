@@ -4,6 +4,7 @@ From the first step on the order can no longer be cancelled. Each step may be do
 same key or by the sweep, so a process may die between any two.
 """
 
+from contextlib import suppress
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Database, reading, transaction
@@ -14,6 +15,7 @@ from lockstock.orders import rules as order_rules
 from lockstock.orders import store as orders
 from lockstock.orders import telemetry
 from lockstock.orders.actions import store as actions
+from lockstock.orders.actions.service import open_action, remember
 from lockstock.orders.contract import Answered, Asked
 from lockstock.orders.shipments import rules, store
 from lockstock.orders.shipments.contract import (
@@ -24,26 +26,46 @@ from lockstock.orders.shipments.contract import (
 )
 from lockstock.orders.shipments.store import Begun, Parcel
 from lockstock.warehouses.contract import Allocation, Cause
+from lockstock.warehouses.reservations.contract import Reservations
+from lockstock.warehouses.shipping.contract import NotCommitted, Shipping
 from lockstock.warehouses.shipping.contract import Shipment as StockShipment
-from lockstock.warehouses.shipping.contract import Shipping
+
+# The promise of an order may move between the look at it and its parcels, this often.
+SHIP_ROUNDS = 3
 
 
 class ShipmentsService:
     """Ships orders."""
 
-    def __init__(self, database: Database, shipping: Shipping) -> None:
+    def __init__(self, database: Database, shipping: Shipping, reservations: Reservations) -> None:
         self.database = database
         self._shipping = shipping
+        self._reservations = reservations
 
     async def ship(
         self, shop_id: UUID, order_id: UUID, ask: NewShipment, asked: Asked
     ) -> Answered[ShipmentList]:
-        """Ship all or some of what is left, one parcel per warehouse."""
-        action_id = derived_id("ship", order_id, asked.actor_id, asked.key)
-        known, answer = await self._begin(shop_id, order_id, action_id, ask, asked)
+        """Ship all or some of what is left, one parcel per warehouse, from where it is promised.
+
+        Should the order move to other warehouses meanwhile, its parcels are packed anew.
+        """
+        for _ in range(SHIP_ROUNDS - 1):
+            with suppress(NotCommitted):
+                return await self._ship_once(shop_id, order_id, ask, asked)
+        return await self._ship_once(shop_id, order_id, ask, asked)
+
+    async def _ship_once(
+        self, shop_id: UUID, order_id: UUID, ask: NewShipment, asked: Asked
+    ) -> Answered[ShipmentList]:
+        promised = await self._promised(shop_id, order_id)
+        known, answer = await self._begin(shop_id, order_id, ask, asked, promised)
         if answer is None:
-            answer = await self._finish(shop_id, order_id, action_id)
+            answer = await self._finish(shop_id, order_id, _action_id(order_id, asked))
         return Answered(answer=answer, replayed=known)
+
+    async def _promised(self, shop_id: UUID, order_id: UUID) -> list[Allocation]:
+        [reservation] = await self._reservations.reservations(shop_id, [order_id])
+        return reservation.allocations if reservation is not None else []
 
     @transaction
     async def _begin(
@@ -51,28 +73,29 @@ class ShipmentsService:
         connection: Connection,
         shop_id: UUID,
         order_id: UUID,
-        action_id: UUID,
         ask: NewShipment,
         asked: Asked,
+        promised: list[Allocation],
     ) -> tuple[bool, ShipmentList | None]:
         """Write down the parcels; return whether that was done before, and its answer if any."""
-        kept = await orders.lock_order(connection, shop_id, order_id)
-        digest = order_rules.digest_of(ask)
-        known, answer = await actions.find_action(connection, shop_id, action_id, digest)
-        if known:
-            return True, None if answer is None else actions.read_answer(ShipmentList, answer)
+        order = (shop_id, order_id)
+        action_id = _action_id(order_id, asked)
+        action = await open_action(connection, order, action_id, ask, ShipmentList)
+        if action.known:
+            return True, action.answer
+        kept = action.kept
         if kept.status not in ("paid", "partly_shipped"):
             status = kept.order.status
             raise NotShippable(f"The order is {status}.", order_status=status)
         before = await store.list_shipments(connection, shop_id, order_id)
-        left = rules.left_to_ship(kept.order.allocations, before)
+        left = rules.left_to_ship(promised, before)
         parcels = [
             Parcel(derived_id("parcel", action_id, warehouse_id), warehouse_id, lines)
             for warehouse_id, lines in rules.pack(left, ask.warehouse_id, ask.lines).items()
         ]
-        order = (shop_id, order_id)
-        await store.begin_shipments(connection, order, action_id, asked, parcels)
-        await actions.put_action(connection, shop_id, action_id, (order_id, digest), None)
+        by = order_rules.by(asked, kept.order.customer_id)
+        await store.begin_shipments(connection, order, action_id, by, parcels)
+        await remember(connection, action, None)
         return False, None
 
     async def _finish(self, shop_id: UUID, order_id: UUID, action_id: UUID) -> ShipmentList:
@@ -84,8 +107,8 @@ class ShipmentsService:
                 [_stock_shipment(item.shipment) for item in begun],
                 Cause(
                     change_id=action_id,
-                    actor_id=begun[0].actor_id,
-                    request_id=begun[0].request_id,
+                    actor_id=begun[0].by.actor_id,
+                    request_id=begun[0].by.request_id,
                 ),
             )
             refused = {
@@ -127,9 +150,7 @@ class ShipmentsService:
         parcels = await store.list_shipments(connection, shop_id, order_id)
         after = rules.status_after(kept.order.allocations, parcels)
         if order_rules.may_become(kept.status, after):
-            move = orders.Move(
-                order_id, kept.status, after, begun[0].actor_id, None, begun[0].request_id
-            )
+            move = orders.move_by(kept, after, begun[0].by)
             await orders.move_orders(connection, shop_id, [move])
         await actions.answer_action(connection, shop_id, action_id, shipped)
         return shipped
@@ -164,6 +185,10 @@ class ShipmentsService:
         self, connection: Connection, shop_id: UUID, order_id: UUID, action_id: UUID
     ) -> None:
         await store.postpone_shipments(connection, shop_id, order_id, action_id)
+
+
+def _action_id(order_id: UUID, asked: Asked) -> UUID:
+    return derived_id("ship", order_id, asked.actor_id, asked.key)
 
 
 def _stock_shipment(shipment: Shipment) -> StockShipment:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
-from lockstock.orders.contract import Asked
+from lockstock.orders.rules import By
 from lockstock.orders.shipments.contract import Shipment
-from lockstock.orders.store import kept_list
+from lockstock.orders.store import by_of, kept_list
 from lockstock.warehouses.contract import Line
 
 
@@ -17,8 +17,7 @@ class Begun:
 
     shipment: Shipment
     action_id: UUID
-    actor_id: UUID
-    request_id: str
+    by: By
 
 
 def _shipment_of(row: Row) -> Shipment:
@@ -48,10 +47,10 @@ class Parcel:
 
 BEGIN_SHIPMENTS = """
 INSERT INTO orders.shipments (shop_id, id, order_id, action_id, warehouse_id, lines, status,
-    actor_id, request_id, created_at, next_try_at)
-SELECT $1, s.id, $2, $3, s.warehouse_id, s.lines::jsonb, 'pending', $4, $5, statement_timestamp(),
-    statement_timestamp() + interval '10 seconds'
-FROM unnest($6::uuid[], $7::uuid[], $8::text[]) AS s (id, warehouse_id, lines)
+    actor_id, actor_kind, request_id, created_at, next_try_at)
+SELECT $1, s.id, $2, $3, s.warehouse_id, s.lines::jsonb, 'pending', $4, $5, $6,
+    statement_timestamp(), statement_timestamp() + interval '10 seconds'
+FROM unnest($7::uuid[], $8::uuid[], $9::text[]) AS s (id, warehouse_id, lines)
 """
 
 
@@ -59,7 +58,7 @@ async def begin_shipments(
     connection: Connection,
     order: tuple[UUID, UUID],
     action_id: UUID,
-    asked: Asked,
+    by: By,
     parcels: Sequence[Parcel],
 ) -> None:
     """Write parcels of a locked order (shop id, order id) that are about to leave."""
@@ -67,8 +66,9 @@ async def begin_shipments(
         BEGIN_SHIPMENTS,
         *order,
         action_id,
-        asked.actor_id,
-        asked.request_id,
+        by.actor_id,
+        by.actor_kind,
+        by.request_id,
         [parcel.id for parcel in parcels],
         [parcel.warehouse_id for parcel in parcels],
         [kept_list(parcel.lines) for parcel in parcels],
@@ -97,10 +97,7 @@ async def find_begun(
 ) -> list[Begun]:
     """Read the parcels that one request asked for."""
     rows = await connection.fetch(FIND_BEGUN, shop_id, order_id, action_id)
-    return [
-        Begun(_shipment_of(row), row["action_id"], row["actor_id"], row["request_id"])
-        for row in rows
-    ]
+    return [Begun(_shipment_of(row), row["action_id"], by_of(row)) for row in rows]
 
 
 END_SHIPMENTS = """

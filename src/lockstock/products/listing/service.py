@@ -1,7 +1,6 @@
 """The list of products."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Database, reading
@@ -53,7 +52,7 @@ class Listing:
             found = await self._candidates(search, after, chunk)
             there = await _availability(self._stock, [product for _, product in found])
             for key, product in found:
-                if is_available(product, there) or not ask.in_stock:
+                if not ask.in_stock or is_available(product, there):
                     if len(items) == ask.limit:
                         return items, after
                     items.append(answered(product, there))
@@ -70,11 +69,8 @@ class Listing:
         self, connection: Connection, search: Search, after: Key, limit: int
     ) -> list[tuple[Key, StoredProduct]]:
         found = await store.candidates(connection, search, after, limit)
-        variants = await store.variants_of_products(connection, [product for _, product in found])
-        return [
-            (key, replace(product, variants=variants.get((product.shop_id, product.id), [])))
-            for key, product in found
-        ]
+        await store.add_variants(connection, [product for _, product in found])
+        return found
 
 
 async def with_availability(stock: Stock, products: Sequence[StoredProduct]) -> list[Product]:

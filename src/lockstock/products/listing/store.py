@@ -5,12 +5,11 @@ Each goes on after a key, along an index in its order; a key before the first st
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from lockstock.kernel.database import Connection
 from lockstock.products.contract import Sort
 from lockstock.products.listing.rules import Key, Search, key_of
-from lockstock.products.rules import StoredProduct, StoredVariant
+from lockstock.products.rules import StoredProduct
 from lockstock.products.store import product_of, variant_of
 
 LIST_IN_SHOP_BY_NAME = """
@@ -268,16 +267,13 @@ VARIANTS_OF_PRODUCTS = """
 """
 
 
-async def variants_of_products(
-    connection: Connection, products: Sequence[StoredProduct]
-) -> dict[tuple[UUID, UUID], list[StoredVariant]]:
-    """The variants of products of any shops, in their order, by shop and product."""
-    found: dict[tuple[UUID, UUID], list[StoredVariant]] = {}
+async def add_variants(connection: Connection, products: Sequence[StoredProduct]) -> None:
+    """Read the variants of products of any shops, which were read without, in their order."""
+    found = {(product.shop_id, product.id): product.variants for product in products}
     rows = await connection.fetch(
         VARIANTS_OF_PRODUCTS,
         [product.shop_id for product in products],
         [product.id for product in products],
     )
     for row in rows:
-        found.setdefault((row["shop_id"], row["product_id"]), []).append(variant_of(row))
-    return found
+        found[row["shop_id"], row["product_id"]].append(variant_of(row))

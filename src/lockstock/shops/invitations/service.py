@@ -6,6 +6,7 @@ from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.ids import new_id
 from lockstock.shops import store as shops
 from lockstock.shops.contract import NoSuchShop, Shop
+from lockstock.shops.events import tell
 from lockstock.shops.invitations import rules, store
 from lockstock.shops.invitations.contract import (
     MOST_INVITATIONS,
@@ -94,7 +95,10 @@ class InvitationsService:
         invited = await store.take_invitation(connection, shop_id, token_hash)
         if invited is None:
             raise NoSuchInvitation("There is no such invitation, or no longer.")
-        role = rules.higher(invited, await shops.role_of(connection, shop_id, user_id))
+        before = await shops.role_of(connection, shop_id, user_id)
+        role = rules.higher(invited, before)
+        if role != before:
+            await tell(connection, shop_id, "member.changed", user_id, role=role)
         member = await shops.put_member(connection, shop_id, user_id, role)
         return Membership(
             shop_id=shop_id, user_id=member.user_id, role=member.role, since=member.since

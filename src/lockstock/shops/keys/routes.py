@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from lockstock.kernel.access import ShopKeeper
+from lockstock.kernel.access import KeyKind, ShopKeeper
 from lockstock.kernel.http import PathId, Problem, StrictRoute, provided
 from lockstock.kernel.nouns import Page
 from lockstock.shops.keys.contract import Key, Keys, MadeKey, NewKey
@@ -30,9 +30,15 @@ async def make_key(shop: PathId, actor: ShopKeeper, ask: NewKey, service: Servic
 
 
 @router.get(KEYS, responses=_refusals(401, 403, 404))
-async def list_keys(shop: PathId, _actor: ShopKeeper, service: Service) -> Page[Key]:
+async def list_keys(
+    shop: PathId,
+    _actor: ShopKeeper,
+    service: Service,
+    kind: Annotated[KeyKind | None, Query(description="only of this kind")] = None,
+) -> Page[Key]:
     """List the shop's API keys that are good, oldest first. `last_used_at` is exact to a minute."""
-    return Page(items=await service.list_keys(shop), next=None)
+    found = await service.list_keys(shop)
+    return Page(items=[key for key in found if kind in {None, key.kind}], next=None)
 
 
 @router.get(KEYS + "/{key}", responses=_refusals(401, 403, 404))

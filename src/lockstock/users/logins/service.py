@@ -1,18 +1,16 @@
 """Opening a session, by password or by one-time code."""
 
-from uuid import UUID
-
 from lockstock.kernel.database import Connection, reading, transaction
 from lockstock.kernel.errors import Refusal
 from lockstock.users import store
 from lockstock.users.attempts import service as attempts
 from lockstock.users.attempts.rules import Limit
-from lockstock.users.codes.rules import letter
 from lockstock.users.codes.service import NOBODY
 from lockstock.users.codes.store import CodeKey
 from lockstock.users.contract import CodeProof, CodeRequest, CodeRequested, Login, Tokens
 from lockstock.users.identities.claims import settle
 from lockstock.users.parts import Parts
+from lockstock.users.requests.service import CodeRequests
 from lockstock.users.rules import Identifier, granted, typed_identifier
 from lockstock.users.sessions.rules import Origin
 from lockstock.users.store import Credentials
@@ -24,6 +22,7 @@ class Logins:
     def __init__(self, parts: Parts) -> None:
         self.database = parts.database
         self._parts = parts
+        self._requests = CodeRequests(parts, "login")
 
     async def login(self, ask: Login, origin: Origin) -> Tokens:
         """Open a session with a password. An unknown identity takes the same work."""
@@ -78,26 +77,7 @@ class Logins:
 
     async def request_code(self, ask: CodeRequest, address: str) -> CodeRequested:
         """Send a code to the identity if somebody has it. Both ways take the same work."""
-        parts = self._parts
-        identity = typed_identifier(ask.identifier, parts.rules.default_region)
-        parts.courier.check(identity.kind)
-        await self._count(parts.limits.codes(identity), parts.limits.address(address))
-        code, owner = await self._make_code(identity)
-        if owner is not None:
-            parts.courier.post(identity, letter("login", code, parts.rules.code_seconds))
-        return CodeRequested(expires_in=parts.rules.code_seconds)
-
-    @transaction
-    async def _count(self, connection: Connection, *limits: Limit) -> None:
-        await attempts.spend(connection, *limits)
-
-    @transaction
-    async def _make_code(
-        self, connection: Connection, identity: Identifier
-    ) -> tuple[str, UUID | None]:
-        owner = await store.find_owner(connection, identity)
-        key = CodeKey("login", identity, owner or NOBODY)
-        return await self._parts.codes.make(connection, key), owner
+        return await self._requests.send(ask, address)
 
     async def verify_code(self, ask: CodeProof, origin: Origin) -> Tokens:
         """Open a session with a code."""

@@ -8,12 +8,12 @@ from lockstock.kernel.errors import InvalidInput, Refusal
 from lockstock.users import store
 from lockstock.users.attempts import service as attempts
 from lockstock.users.attempts.rules import Limit
-from lockstock.users.codes.rules import letter
 from lockstock.users.codes.service import NOBODY
 from lockstock.users.codes.store import CodeKey
 from lockstock.users.contract import CodeRequest, CodeRequested, PasswordChange, PasswordReset
 from lockstock.users.identities.claims import settle
 from lockstock.users.parts import Parts
+from lockstock.users.requests.service import CodeRequests
 from lockstock.users.rules import Identifier, granted, password_fault, typed_identifier
 
 BothLimits = tuple[Limit, Limit]
@@ -25,6 +25,7 @@ class PasswordChanges:
     def __init__(self, parts: Parts) -> None:
         self.database = parts.database
         self._parts = parts
+        self._requests = CodeRequests(parts, "reset")
 
     async def change(self, actor: Actor, ask: PasswordChange, address: str) -> None:
         """Set another password; the caller's other sessions end. Raises InvalidInput."""
@@ -73,26 +74,7 @@ class PasswordChanges:
 
     async def request_reset(self, ask: CodeRequest, address: str) -> CodeRequested:
         """Send a code to the identity if somebody has it. Both ways take the same work."""
-        parts = self._parts
-        identity = typed_identifier(ask.identifier, parts.rules.default_region)
-        parts.courier.check(identity.kind)
-        await self._count(parts.limits.codes(identity), parts.limits.address(address))
-        code, owner = await self._make_code(identity)
-        if owner is not None:
-            parts.courier.post(identity, letter("reset", code, parts.rules.code_seconds))
-        return CodeRequested(expires_in=parts.rules.code_seconds)
-
-    @transaction
-    async def _count(self, connection: Connection, *limits: Limit) -> None:
-        await attempts.spend(connection, *limits)
-
-    @transaction
-    async def _make_code(
-        self, connection: Connection, identity: Identifier
-    ) -> tuple[str, UUID | None]:
-        owner = await store.find_owner(connection, identity)
-        key = CodeKey("reset", identity, owner or NOBODY)
-        return await self._parts.codes.make(connection, key), owner
+        return await self._requests.send(ask, address)
 
     async def reset(self, ask: PasswordReset, address: str) -> None:
         """Set another password with a code; all sessions end. Raises InvalidCredentials."""

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
+from typing_extensions import TypedDict
+
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.nouns import (
     Noun,
@@ -37,11 +39,33 @@ class Reservation(Noun):
     allocations: list[Allocation]
 
 
+class FreeUnits(TypedDict):
+    """So many units of a variant that nobody was promised."""
+
+    variant_id: UUID
+    units: int
+
+
+class Considered(TypedDict):
+    """What an active warehouse had of what an order asks for, when it was decided who gives it.
+
+    Written for each order and read for next to none, so no model: making one costs more than all
+    the rest of a decision.
+    """
+
+    warehouse_id: UUID
+    priority: int
+    # To where the order goes, where both places are known.
+    distance_km: float | None
+    free: list[FreeUnits]
+
+
 class Reserve(Noun):
     """Ask to lock stock for an order.
 
     The same order again gets the same reservation. With `again`, an order whose reservation has
-    expired or was released gets a new attempt (late money). `seconds`: time to pay.
+    expired or was released gets a new attempt (late money). `seconds`: time to pay. `most_open`:
+    how many open reservations the customer may have in the shop, with this one; None: any number.
     """
 
     order_id: UUID
@@ -52,6 +76,7 @@ class Reserve(Noun):
     may_split: bool = True
     destination: Location | None = None
     again: bool = False
+    most_open: int | None = None
 
 
 class OutOfStock(Refusal):
@@ -63,6 +88,18 @@ class OutOfStock(Refusal):
     status = 409
     code = "out_of_stock"
     title = "Out of stock"
+
+
+class TooManyOpenReservations(Refusal):
+    """The customer has as many open reservations in this shop as it allows.
+
+    `most` is the cap, `open` how many there are, `orders` for which, `next_expires_at` when the
+    first of them ends by itself.
+    """
+
+    status = 409
+    code = "too_many_open_reservations"
+    title = "Too many open reservations"
 
 
 class ReservationMismatch(Refusal):
@@ -93,7 +130,7 @@ class Reservations(Protocol):
     """The verbs. Each is one transaction; `shop_id` is the shop it speaks of."""
 
     async def reserve(self, shop_id: UUID, asks: Sequence[Reserve]) -> list[Reservation | Refusal]:
-        """Lock stock. Refuses OutOfStock, ReservationMismatch."""
+        """Lock stock. Refuses OutOfStock, ReservationMismatch, TooManyOpenReservations."""
         ...
 
     async def commit(self, shop_id: UUID, order_ids: Sequence[UUID]) -> list[Reservation | Refusal]:

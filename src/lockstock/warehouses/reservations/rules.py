@@ -1,16 +1,17 @@
-"""Which warehouse gives what, and how a reservation may end: pure decisions on plain values."""
+"""How a reservation begins and how it may end: pure decisions on plain values."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import combinations
-from typing import Any
+from types import MappingProxyType
 from uuid import UUID
 
 from lockstock.kernel.errors import Refusal
-from lockstock.warehouses.contract import Allocation, Location, Strategy, Warehouse
+from lockstock.warehouses.contract import Allocation, Location, Warehouse
+from lockstock.warehouses.reservations.allocation import allocate
 from lockstock.warehouses.reservations.contract import (
+    Considered,
     OutOfStock,
     Reservation,
     ReservationExpired,
@@ -18,165 +19,13 @@ from lockstock.warehouses.reservations.contract import (
     ReservationReleased,
     ReservationStatus,
     Reserve,
+    TooManyOpenReservations,
 )
-from lockstock.warehouses.stock.rules import Place, digest, summed
+from lockstock.warehouses.reservations.ranking import Request, Shelf
+from lockstock.warehouses.reservations.reasons import considered
+from lockstock.warehouses.stock.rules import Place, summed
 
-EARTH_RADIUS_KM = 6371.0
-# Finding the fewest warehouses means trying sets of them, while the stock is locked. With more sets
-# than this in all, the warehouses are taken fullest first: still complete, not always fewest.
-MOST_SETS = 5_000
-
-# Free units of each variant in each active warehouse, while the rows are locked.
-Shelf = dict[Place, int]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What one order asks for: units per variant, and how its shop wants it allocated."""
-
-    wanted: dict[UUID, int]
-    strategy: Strategy
-    may_split: bool
-    destination: Location | None
-
-
-def allocate(
-    request: Request, shelf: Shelf, warehouses: Sequence[Warehouse]
-) -> list[Allocation] | OutOfStock:
-    """Decide which warehouse gives what, or say what is missing.
-
-    Deterministic. If any split that the shop allows fills the order, the order is filled. The shelf
-    is not changed.
-    """
-    short = shortages(request, shelf, warehouses)
-    if short:
-        return OutOfStock("There is not enough stock for all lines.", lines=short)
-    if not request.may_split:
-        warehouses = [w for w in warehouses if _can_fill(request.wanted, shelf, [w])]
-    order = STRATEGIES[request.strategy](request, shelf, warehouses)
-    if not request.may_split:
-        order = order[:1]
-    return _fill(request, shelf, order)
-
-
-def shortages(
-    request: Request, shelf: Shelf, warehouses: Sequence[Warehouse]
-) -> list[dict[str, Any]]:
-    """Return a line for each variant where the order cannot be filled; none where it can."""
-    lines: list[dict[str, Any]] = []
-    for variant_id, wanted in request.wanted.items():
-        free = [shelf.get((variant_id, warehouse.id), 0) for warehouse in warehouses]
-        lines.append(
-            {
-                "variant_id": str(variant_id),
-                "requested": wanted,
-                "available": sum(free),
-                "largest": max(free, default=0),
-            }
-        )
-    if any(line["requested"] > line["available"] for line in lines):
-        return lines
-    whole = any(_can_fill(request.wanted, shelf, [warehouse]) for warehouse in warehouses)
-    return [] if request.may_split or whole else lines
-
-
-def _can_fill(wanted: Mapping[UUID, int], shelf: Shelf, among: Iterable[Warehouse]) -> bool:
-    chosen = [warehouse.id for warehouse in among]
-    return all(
-        sum(shelf.get((variant_id, chosen_id), 0) for chosen_id in chosen) >= units
-        for variant_id, units in wanted.items()
-    )
-
-
-def _fill(request: Request, shelf: Shelf, order: Sequence[Warehouse]) -> list[Allocation]:
-    parts = []
-    for variant_id, wanted in request.wanted.items():
-        missing = wanted
-        candidates = order
-        if request.strategy == "most_stock" and request.may_split:
-            # sorted() is stable: warehouses with equally much keep the order of the strategy.
-            candidates = sorted(order, key=lambda w: -shelf.get((variant_id, w.id), 0))
-        for warehouse in candidates:
-            taken = min(missing, shelf.get((variant_id, warehouse.id), 0))
-            if taken > 0:
-                parts.append(
-                    Allocation(warehouse_id=warehouse.id, variant_id=variant_id, quantity=taken)
-                )
-                missing -= taken
-    return parts
-
-
-def _free_units(request: Request, shelf: Shelf, warehouse: Warehouse) -> int:
-    return sum(shelf.get((variant_id, warehouse.id), 0) for variant_id in request.wanted)
-
-
-def _by_priority(
-    _request: Request, _shelf: Shelf, warehouses: Sequence[Warehouse]
-) -> list[Warehouse]:
-    return sorted(warehouses, key=lambda w: (w.priority, w.id))
-
-
-def _by_most_stock(
-    request: Request, shelf: Shelf, warehouses: Sequence[Warehouse]
-) -> list[Warehouse]:
-    return sorted(warehouses, key=lambda w: (-_free_units(request, shelf, w), w.priority, w.id))
-
-
-def _by_distance(
-    request: Request, _shelf: Shelf, warehouses: Sequence[Warehouse]
-) -> list[Warehouse]:
-    return sorted(
-        warehouses, key=lambda w: (_distance_km(w.location, request.destination), w.priority, w.id)
-    )
-
-
-def _fewest(request: Request, shelf: Shelf, warehouses: Sequence[Warehouse]) -> list[Warehouse]:
-    ranked = sorted(warehouses, key=lambda w: (w.priority, -_free_units(request, shelf, w), w.id))
-    useful = [w for w in ranked if _free_units(request, shelf, w)]
-    scarcest_first = _by_scarcity(request.wanted, shelf, useful)
-    left = MOST_SETS
-    for size in range(1, len(useful)):
-        left -= math.comb(len(useful), size)
-        if left < 0:
-            return sorted(useful, key=lambda w: -_free_units(request, shelf, w))
-        # combinations() keeps the rank order, so the first set that fills is the best-ranked one.
-        for chosen in combinations(useful, size):
-            if _can_fill(scarcest_first, shelf, chosen):
-                return list(chosen)
-    return useful
-
-
-def _by_scarcity(
-    wanted: Mapping[UUID, int], shelf: Shelf, warehouses: Sequence[Warehouse]
-) -> dict[UUID, int]:
-    """Put first the variant that most sets will fail on: a set is given up at its first lack."""
-
-    def spare(variant_id: UUID) -> int:
-        total = sum(shelf.get((variant_id, w.id), 0) for w in warehouses)
-        return total - wanted[variant_id]
-
-    return {variant_id: wanted[variant_id] for variant_id in sorted(wanted, key=spare)}
-
-
-STRATEGIES: dict[Strategy, Callable[[Request, Shelf, Sequence[Warehouse]], list[Warehouse]]] = {
-    "fewest_warehouses": _fewest,
-    "by_priority": _by_priority,
-    "most_stock": _by_most_stock,
-    "nearest": _by_distance,
-}
-
-
-def _distance_km(start: Location | None, end: Location | None) -> float:
-    """Great-circle distance (haversine). Unknown places are farthest."""
-    if start is None or end is None:
-        return math.inf
-    north1, north2 = math.radians(start.latitude), math.radians(end.latitude)
-    east = math.radians(end.longitude - start.longitude)
-    half = (
-        math.sin((north2 - north1) / 2) ** 2
-        + math.cos(north1) * math.cos(north2) * math.sin(east / 2) ** 2
-    )
-    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))
+NOTHING_OPEN: Mapping[UUID, Mapping[UUID, datetime]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -254,7 +103,10 @@ class Hold:
     customer_id: UUID
     digest: bytes
     expires_at: datetime
+    # Where the goods go, for whoever has to plan anew.
+    destination: Location | None
     allocations: list[Allocation]
+    considered: list[Considered]
 
     def done(self) -> Reservation:
         """Show the reservation as it is once written."""
@@ -286,9 +138,14 @@ def plan(
     shelf: Shelf,
     warehouses: Sequence[Warehouse],
     now: datetime,
+    opened: Mapping[UUID, Mapping[UUID, datetime]] = NOTHING_OPEN,
 ) -> Plan:
-    """Decide on a batch, first come first served. `shelf`: what is free under the locks."""
+    """Decide on a batch, first come first served. `shelf`: what is free under the locks.
+
+    `opened`: the deadlines of the open reservations of each capped customer, by order.
+    """
     left = dict(shelf)
+    still_open = {customer_id: dict(held) for customer_id, held in opened.items()}
     answers: list[Reservation | Refusal] = []
     holds: dict[UUID, Hold] = {}
     for ask in asks:
@@ -298,12 +155,14 @@ def plan(
         if known is not None:
             answers.append(known)
             continue
-        hold = _new_hold(ask, asked, before, left, warehouses, now)
-        if isinstance(hold, OutOfStock):
+        held = still_open.setdefault(ask.customer_id, {})
+        hold = _refused_by_cap(ask, held) or _new_hold(ask, asked, before, left, warehouses, now)
+        if isinstance(hold, Refusal):
             answers.append(hold)
             continue
         for part in hold.allocations:
             left[part.variant_id, part.warehouse_id] -= part.quantity
+        held[ask.order_id] = hold.expires_at
         holds[ask.order_id] = hold
         answers.append(hold.done())
     return Plan(answers, list(holds.values()))
@@ -311,8 +170,9 @@ def plan(
 
 def digest_of(ask: Reserve) -> bytes:
     """Digest what makes a request the same request: whose, and which units."""
-    lines = sorted((str(variant_id), units) for variant_id, units in summed(ask.lines).items())
-    return digest(ask.customer_id, lines)
+    lines = sorted((variant.bytes, units) for variant, units in summed(ask.lines).items())
+    said = b"".join([variant + units.to_bytes(8, "big") for variant, units in lines])
+    return hashlib.sha256(ask.customer_id.bytes + said).digest()
 
 
 def _known_answer(
@@ -328,6 +188,19 @@ def _known_answer(
     assert before is not None  # noqa: S101 (one of the two was found)
     ended = before.status_at(now) in ("expired", "released")
     return None if ended and ask.again else before.seen_at(now)
+
+
+def _refused_by_cap(ask: Reserve, held: Mapping[UUID, datetime]) -> TooManyOpenReservations | None:
+    if ask.most_open is None or len(held) < ask.most_open:
+        return None
+    return TooManyOpenReservations(
+        f"This shop keeps stock for at most {ask.most_open} unpaid orders of one customer at a "
+        "time. Pay or cancel one of them, or wait until the time to pay of one ends.",
+        most=ask.most_open,
+        open=len(held),
+        orders=[str(order_id) for order_id in sorted(held, key=held.__getitem__)],
+        next_expires_at=min(held.values()).isoformat(),
+    )
 
 
 def _new_hold(
@@ -348,7 +221,9 @@ def _new_hold(
         customer_id=ask.customer_id,
         digest=asked,
         expires_at=now + timedelta(seconds=ask.seconds),
+        destination=ask.destination,
         allocations=found,
+        considered=considered(request, shelf, warehouses, found),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from lockstock.kernel.batcher import batched
 from lockstock.kernel.database import Conflict, Connection, Database, reading, transaction
 from lockstock.kernel.errors import DatabaseUnavailable, Refusal
 from lockstock.kernel.telemetry import log
@@ -25,6 +26,7 @@ class ReservationsService:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @batched
     @transaction
     async def reserve(
         self, connection: Connection, shop_id: UUID, asks: Sequence[Reserve]
@@ -35,6 +37,9 @@ class ReservationsService:
         comes up short are expired holds freed, and then it is decided anew: a buyer is never
         refused because of a hold that has expired.
         """
+        capped = {ask.customer_id for ask in asks if ask.most_open is not None}
+        if capped:
+            await store.lock_customers(connection, shop_id, list(capped))
         warehouses = await store.active_warehouses(connection, shop_id)
         levels = await store.lock_variants(
             connection,
@@ -45,22 +50,27 @@ class ReservationsService:
         now, kept = await store.kept_reservations(
             connection, shop_id, [ask.order_id for ask in asks]
         )
+        opened = rules.NOTHING_OPEN
+        if capped:
+            opened = await store.open_reservations(connection, shop_id, list(capped), now)
         shelf = {level.place: level.free for level in levels}
-        plan = rules.plan(asks, kept, shelf, warehouses, now)
+        plan = rules.plan(asks, kept, shelf, warehouses, now, opened)
         if plan.is_short:
             freed = await stock.free_expired(connection, shop_id, list(shelf), now)
             shelf = {place: free + freed.get(place, 0) for place, free in shelf.items()}
-            plan = rules.plan(asks, kept, shelf, warehouses, now)
+            plan = rules.plan(asks, kept, shelf, warehouses, now, opened)
         if plan.holds:
             written = await store.hold(connection, shop_id, now, plan.holds)
             if written != len(plan.holds):
                 raise Conflict("another process reserved for one of these orders just now")
         return plan.answers
 
+    @batched
     async def commit(self, shop_id: UUID, order_ids: Sequence[UUID]) -> list[Reservation | Refusal]:
         """Promise firmly what was held. Who commits first wins; the other sees it."""
         return await self._end(shop_id, order_ids, rules.commit)
 
+    @batched
     async def release(self, shop_id: UUID, order_ids: Sequence[UUID]) -> list[Reservation | None]:
         """Free what was held or committed. Harmless where there is nothing."""
         return await self._end(shop_id, order_ids, rules.release)

@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from lockstock.kernel.database import Connection
-from lockstock.warehouses.contract import Allocation, Warehouse
+from lockstock.kernel.ids import new_id
+from lockstock.warehouses.contract import Allocation, AllocationReason, Warehouse
+from lockstock.warehouses.events import event, tell, texts
+from lockstock.warehouses.reservations.contract import Considered
 from lockstock.warehouses.reservations.rules import Ending, Hold, Kept, Part
 from lockstock.warehouses.stock.rules import Level, Place
 from lockstock.warehouses.stock.store import columns, level_of
 from lockstock.warehouses.store import warehouse_of
+
+_CONSIDERED = TypeAdapter(list[Considered])
 
 # The guard of deactivation, which waits for this lock once its flag is down. KEY SHARE and not
 # SHARE: it lets the flag be changed at once, where an unbroken row of buyers would never let it.
@@ -55,9 +63,45 @@ async def lock_variants(
     return [level_of(row) for row in rows]
 
 
+# A row for each of them, written anew to hold its lock until the transaction ends. They are locked
+# in order, and before anything else, so that a customer who sends many orders at once waits here
+# and keeps nobody else waiting. Only who reserves locks them, so there is nothing to meet.
+LOCK_CUSTOMERS = """
+    INSERT INTO warehouses.capped_customers (shop_id, customer_id)
+    SELECT $1, c.customer_id
+    FROM unnest($2::uuid[]) WITH ORDINALITY AS c (customer_id, place)
+    ORDER BY c.place
+    ON CONFLICT (shop_id, customer_id) DO UPDATE SET customer_id = excluded.customer_id
+"""
+
+
+async def lock_customers(
+    connection: Connection, shop_id: UUID, customer_ids: Sequence[UUID]
+) -> None:
+    """Let the reservations of customers with a cap wait for each other, customer by customer."""
+    await connection.execute(LOCK_CUSTOMERS, shop_id, sorted(set(customer_ids)))
+
+
+OPEN_RESERVATIONS = """
+    SELECT customer_id, order_id, expires_at
+    FROM warehouses.reservations
+    WHERE shop_id = $1 AND customer_id = ANY($2::uuid[]) AND status = 'held' AND expires_at > $3
+"""
+
+
+async def open_reservations(
+    connection: Connection, shop_id: UUID, customer_ids: Sequence[UUID], now: datetime
+) -> dict[UUID, dict[UUID, datetime]]:
+    """The deadlines of the open reservations of these customers, by customer and order."""
+    found: dict[UUID, dict[UUID, datetime]] = {}
+    for row in await connection.fetch(OPEN_RESERVATIONS, shop_id, list(customer_ids), now):
+        found.setdefault(row["customer_id"], {})[row["order_id"]] = row["expires_at"]
+    return found
+
+
 KEPT_RESERVATIONS = """
     SELECT statement_timestamp() AS now, r.order_id, r.attempt, r.digest, r.status, r.expires_at,
-        a.variant_id, a.warehouse_id, a.quantity, a.shipped, a.status AS part_status
+        a.variant_id, a.warehouse_id, a.quantity, a.shipped, a.status AS part_status, a.reason
     FROM warehouses.reservations AS r
     JOIN warehouses.allocations AS a
         ON a.shop_id = r.shop_id AND a.order_id = r.order_id AND a.attempt = r.attempt
@@ -68,7 +112,7 @@ KEPT_RESERVATIONS = """
                 AND later.attempt > r.attempt
         )
     UNION ALL
-    SELECT statement_timestamp(), null, null, null, null, null, null, null, null, null, null
+    SELECT statement_timestamp(), null, null, null, null, null, null, null, null, null, null, null
     ORDER BY order_id, variant_id, warehouse_id
 """
 
@@ -95,6 +139,7 @@ async def kept_reservations(
             warehouse_id=row["warehouse_id"],
             variant_id=row["variant_id"],
             quantity=row["quantity"],
+            reason=reason_of(row["reason"]),
         )
         found.parts.append(Part(allocation, row["shipped"], row["part_status"]))
     return rows[0]["now"], kept
@@ -105,21 +150,25 @@ async def kept_reservations(
 HOLD = """
     WITH hold AS (
         INSERT INTO warehouses.reservations
-            (shop_id, order_id, attempt, customer_id, digest, status, created_at, expires_at)
-        SELECT $1, h.order_id, h.attempt, h.customer_id, h.digest, 'held', $2, h.expires_at
-        FROM unnest($3::uuid[], $4::integer[], $5::uuid[], $6::bytea[], $7::timestamptz[])
-            AS h (order_id, attempt, customer_id, digest, expires_at)
+            (shop_id, order_id, attempt, customer_id, digest, status, created_at, expires_at,
+             latitude, longitude, considered)
+        SELECT $1, h.order_id, h.attempt, h.customer_id, h.digest, 'held', $2, h.expires_at,
+            h.latitude, h.longitude, h.considered::jsonb
+        FROM unnest($3::uuid[], $4::integer[], $5::uuid[], $6::bytea[], $7::timestamptz[],
+            $8::float8[], $9::float8[], $10::text[])
+            AS h (order_id, attempt, customer_id, digest, expires_at, latitude, longitude,
+                considered)
         ON CONFLICT (shop_id, order_id, attempt) DO NOTHING
         RETURNING order_id, attempt, expires_at
     ),
     part AS (
         INSERT INTO warehouses.allocations
             (shop_id, order_id, attempt, variant_id, warehouse_id, quantity, shipped, returned,
-             status, expires_at)
+             status, expires_at, reason)
         SELECT $1, h.order_id, h.attempt, p.variant_id, p.warehouse_id, p.quantity, 0, 0, 'held',
-            h.expires_at
-        FROM unnest($8::uuid[], $9::uuid[], $10::uuid[], $11::bigint[])
-            AS p (order_id, variant_id, warehouse_id, quantity)
+            h.expires_at, p.reason::jsonb
+        FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::bigint[], $15::text[])
+            AS p (order_id, variant_id, warehouse_id, quantity, reason)
         JOIN hold AS h ON h.order_id = p.order_id
         RETURNING variant_id, warehouse_id, quantity
     ),
@@ -146,11 +195,39 @@ async def hold(connection: Connection, shop_id: UUID, now: datetime, holds: Sequ
         shop_id,
         now,
         *columns(
-            [(h.order_id, h.attempt, h.customer_id, h.digest, h.expires_at) for h in holds], 5
+            [
+                (
+                    *(h.order_id, h.attempt, h.customer_id, h.digest, h.expires_at),
+                    *_coordinates(h),
+                    _CONSIDERED.dump_json(h.considered).decode(),
+                )
+                for h in holds
+            ],
+            8,
         ),
-        *columns([(o, a.variant_id, a.warehouse_id, a.quantity) for o, a in parts], 4),
+        *columns(
+            [(o, a.variant_id, a.warehouse_id, a.quantity, kept_reason(a)) for o, a in parts], 5
+        ),
     )
     return written
+
+
+def kept_reason(allocation: Allocation) -> str | None:
+    """Write a reason as it is kept in a row, for a statement that takes many.
+
+    As text: in an array of jsonb, the driver takes null for a value.
+    """
+    return None if allocation.reason is None else allocation.reason.model_dump_json()
+
+
+def reason_of(kept: dict[str, Any] | None) -> AllocationReason | None:
+    """Read a reason as it is kept in a row."""
+    return None if kept is None else AllocationReason(**kept)
+
+
+def _coordinates(hold: Hold) -> tuple[float | None, float | None]:
+    place = hold.destination
+    return (None, None) if place is None else (place.latitude, place.longitude)
 
 
 PLACES_OF_ORDERS = """
@@ -171,9 +248,9 @@ async def places_of_orders(
 # Leaves `held` or `committed` once: both updates ask for the status that the decision was made on.
 END = """
     WITH ending AS (
-        SELECT e.order_id, e.attempt, e.from_status, e.to_status
-        FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[])
-            AS e (order_id, attempt, from_status, to_status)
+        SELECT e.order_id, e.attempt, e.from_status, e.to_status, e.event_id
+        FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $7::uuid[])
+            AS e (order_id, attempt, from_status, to_status, event_id)
     ),
     reservation AS (
         UPDATE warehouses.reservations AS r
@@ -182,7 +259,7 @@ END = """
         FROM ending AS e
         WHERE r.shop_id = $1 AND r.order_id = e.order_id AND r.attempt = e.attempt
             AND r.status = e.from_status
-        RETURNING r.order_id, r.attempt, e.from_status, e.to_status
+        RETURNING r.order_id, r.attempt, e.from_status, e.to_status, e.event_id
     ),
     part AS (
         UPDATE warehouses.allocations AS a
@@ -207,6 +284,15 @@ END = """
         SET held = s.held - c.unheld, committed = s.committed + c.committed
         FROM change AS c
         WHERE s.shop_id = $1 AND s.variant_id = c.variant_id AND s.warehouse_id = c.warehouse_id
+    ),
+    told AS (
+        INSERT INTO warehouses.outbox (shop_id, occurred_at, id, kind, subject_id, data)
+        SELECT $1, statement_timestamp(), r.event_id, 'reservation.released', r.order_id,
+            jsonb_build_object('attempt', r.attempt, 'status', r.to_status, 'variant_ids',
+                (SELECT jsonb_agg(DISTINCT a.variant_id) FROM warehouses.allocations AS a
+                WHERE a.shop_id = $1 AND a.order_id = r.order_id AND a.attempt = r.attempt))
+        FROM reservation AS r
+        WHERE r.to_status <> 'committed'
     )
     SELECT count(*) FROM reservation
 """
@@ -215,12 +301,13 @@ END = """
 async def end(
     connection: Connection, shop_id: UUID, now: datetime, endings: Sequence[Ending]
 ) -> int:
-    """Let reservations leave their status, on locked stock; return how many did."""
+    """Let reservations leave their status, on locked stock, and tell of ends; return how many."""
     written: int = await connection.fetchval(
         END,
         shop_id,
         *columns([(e.kept.order_id, e.kept.attempt, e.kept.status, e.to) for e in endings], 4),
         now,
+        [new_id() for _ in endings],
     )
     return written
 
@@ -282,10 +369,25 @@ END_EMPTIED = """
     FROM due AS d
     WHERE r.shop_id = $1 AND r.order_id = d.order_id AND r.attempt = d.attempt
         AND r.status = 'held'
-    RETURNING r.order_id
+    RETURNING r.order_id, r.attempt, (
+        SELECT array_agg(a.variant_id) FROM warehouses.allocations AS a
+        WHERE a.shop_id = $1 AND a.order_id = r.order_id AND a.attempt = r.attempt
+    ) AS variant_ids
 """
 
 
 async def end_emptied(connection: Connection, shop_id: UUID, now: datetime, most: int) -> int:
     """Mark reservations as expired whose every part has been freed; return how many."""
-    return len(await connection.fetch(END_EMPTIED, shop_id, now, most))
+    ended = await connection.fetch(END_EMPTIED, shop_id, now, most)
+    events = [
+        event(
+            "reservation.released",
+            row["order_id"],
+            attempt=row["attempt"],
+            status="expired",
+            variant_ids=texts(row["variant_ids"]),
+        )
+        for row in ended
+    ]
+    await tell(connection, shop_id, events)
+    return len(ended)

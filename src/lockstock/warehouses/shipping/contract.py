@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from pydantic import Field
+
 from lockstock.kernel.errors import Refusal
 from lockstock.kernel.nouns import (
     Noun,
@@ -24,11 +26,17 @@ class Shipment(Noun):
 
 
 class PutBack(Noun):
-    """Ask to take units of an order that were shipped back on hand."""
+    """Ask to take back units of an order that were shipped: `parts` on hand, to be sold again.
+
+    `damaged` units come back too, and are written off as damage in the same transaction: the
+    ledger has both lines, and nobody can ever buy them.
+    """
 
     return_id: UUID
     order_id: UUID
     parts: list[Allocation]
+    damaged: list[Allocation] = Field(default_factory=list)
+    reason: str | None = None
 
 
 class NotCommitted(Refusal):
@@ -59,7 +67,7 @@ class Shipping(Protocol):
     async def put_back(
         self, shop_id: UUID, asks: Sequence[PutBack], cause: Cause
     ) -> list[list[StockRow] | Refusal]:
-        """Take shipped units back on hand, in any warehouse. Refuses NotShipped, TooManyUnits.
+        """Take shipped units back, in any warehouse. Refuses NotShipped, TooManyUnits.
 
         The same return again: nothing.
         """

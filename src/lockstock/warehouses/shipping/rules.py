@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TypeVar
 from uuid import UUID
 
+from lockstock.warehouses.contract import Allocation
 from lockstock.warehouses.reservations.contract import ReservationStatus
 from lockstock.warehouses.shipping.contract import NotCommitted, NotShipped, PutBack, Shipment
 from lockstock.warehouses.stock.rules import Change, Place
@@ -30,7 +31,7 @@ class Promise:
 
 def ship(ask: Shipment, promises: Sequence[Promise]) -> list[Change]:
     """Send units out: raises `shipped` of the promises. Raises NotCommitted."""
-    wanted = _units(ask)
+    wanted = _units(ask.parts)
     committed = {
         p.place: p for p in promises if p.order_id == ask.order_id and p.status == "committed"
     }
@@ -42,8 +43,11 @@ def ship(ask: Shipment, promises: Sequence[Promise]) -> list[Change]:
 
 
 def put_back(ask: PutBack, promises: Sequence[Promise]) -> list[Change]:
-    """Take units back, in any warehouse: raises `returned` of the promises. Raises NotShipped."""
-    wanted = _units(ask)
+    """Take units back, in any warehouse: raises `returned` of the promises. Raises NotShipped.
+
+    Damaged ones come back like the others; `broken` says what then leaves the books.
+    """
+    wanted = _units([*ask.parts, *ask.damaged])
     out = [p for p in promises if p.order_id == ask.order_id and p.shipped > p.returned]
     by_variant: Counter[UUID] = Counter()
     for promise in out:
@@ -61,9 +65,14 @@ def put_back(ask: PutBack, promises: Sequence[Promise]) -> list[Change]:
     return [Change(*place, on_hand=units) for place, units in wanted.items()]
 
 
-def _units(ask: Shipment | PutBack) -> dict[Place, int]:
+def broken(ask: PutBack) -> list[Change]:
+    """Return the units that come back damaged, as they leave the books."""
+    return [Change(*place, on_hand=-units) for place, units in _units(ask.damaged).items()]
+
+
+def _units(parts: Sequence[Allocation]) -> dict[Place, int]:
     units: Counter[Place] = Counter()
-    for part in ask.parts:
+    for part in parts:
         units[part.variant_id, part.warehouse_id] += part.quantity
     return dict(units)
 

@@ -84,7 +84,7 @@ async def check_variants(known: KnownVariants, shop_id: UUID, asked: Iterable[UU
 
 
 @router.post("/warehouses/{warehouse}/receive", responses=REFUSALS)
-async def receive(
+async def receive_stock(
     shop: PathId,
     warehouse: PathId,
     ask: Receive,
@@ -98,7 +98,7 @@ async def receive(
 
 
 @router.post("/warehouses/{warehouse}/adjust", responses=REFUSALS)
-async def adjust(
+async def adjust_stock(
     shop: PathId,
     warehouse: PathId,
     ask: Adjust,
@@ -112,7 +112,7 @@ async def adjust(
 
 
 @router.post("/warehouses/{warehouse}/write-off", responses=REFUSALS)
-async def write_off(
+async def write_off_stock(
     shop: PathId,
     warehouse: PathId,
     ask: TakeAway,
@@ -126,7 +126,7 @@ async def write_off(
 
 
 @router.post("/warehouses/{warehouse}/damage", responses=REFUSALS)
-async def damage(
+async def damage_stock(
     shop: PathId,
     warehouse: PathId,
     ask: TakeAway,
@@ -140,7 +140,7 @@ async def damage(
 
 
 @router.post("/warehouses/{warehouse}/count", responses=REFUSALS)
-async def count(
+async def count_stock(
     shop: PathId,
     warehouse: PathId,
     ask: CountStock,

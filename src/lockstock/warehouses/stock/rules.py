@@ -10,16 +10,28 @@ from uuid import UUID
 
 from lockstock.kernel.errors import InvalidInput
 from lockstock.kernel.nouns import MOST_UNITS
+from lockstock.kernel.outbox import NewEvent
 from lockstock.warehouses.contract import Line
+from lockstock.warehouses.events import EventKind, event, texts
 from lockstock.warehouses.stock.contract import (
     Adjust,
     BelowPromised,
     CountChanged,
     Counted,
     CountStock,
+    MovementKind,
     StockRow,
     TooManyUnits,
 )
+
+# What ships, comes back or is moved is told by orders and transfers.
+TOLD: Mapping[MovementKind, EventKind] = {
+    "receive": "stock.received",
+    "adjust": "stock.adjusted",
+    "count": "stock.counted",
+    "damage": "stock.damaged",
+    "write_off": "stock.written_off",
+}
 
 # (variant_id, warehouse_id): in this order stock rows are locked, everywhere.
 Place = tuple[UUID, UUID]
@@ -56,6 +68,19 @@ class Change:
     on_hand: int = 0
     held: int = 0
     committed: int = 0
+
+
+def told(kind: MovementKind, change_id: UUID, places: Sequence[Place]) -> list[NewEvent]:
+    """Return what is told of a change of stock, warehouse by warehouse."""
+    if kind not in TOLD:
+        return []
+    variants: dict[UUID, list[UUID]] = {}
+    for variant_id, warehouse_id in places:
+        variants.setdefault(warehouse_id, []).append(variant_id)
+    return [
+        event(TOLD[kind], warehouse_id, change_id=str(change_id), variant_ids=texts(ids))
+        for warehouse_id, ids in variants.items()
+    ]
 
 
 def row_of(level: Level, *, active: bool) -> StockRow:

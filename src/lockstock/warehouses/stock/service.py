@@ -10,8 +10,10 @@ from lockstock.kernel.database import Conflict, Connection, Database, reading, t
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput
 from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursors
+from lockstock.kernel.replays import mark_replayed
 from lockstock.warehouses import store as buildings
 from lockstock.warehouses.contract import Cause, NoSuchWarehouse
+from lockstock.warehouses.events import tell
 from lockstock.warehouses.stock import rules, store
 from lockstock.warehouses.stock.contract import (
     Adjust,
@@ -27,6 +29,7 @@ from lockstock.warehouses.stock.contract import (
     StockRow,
     TakeAway,
 )
+from lockstock.warehouses.stock.ledger import store as ledger
 from lockstock.warehouses.stock.rules import Change, Level, Place
 
 Levels = Mapping[Place, Level]
@@ -43,6 +46,8 @@ class Posting:
     digest: bytes
     places: Sequence[Place]
     reason: str | None = None
+    # Units that came in broken: off the books again at once, with a line of the ledger as `damage`.
+    damaged: Sequence[Change] = ()
 
 
 class StockService:
@@ -133,7 +138,7 @@ class StockService:
         """Stock rows of the shop, by variant and warehouse."""
         scope = f"stock:{shop_id}:{ask.warehouse_id}:{ask.variant_id}"
         after = self._cursors.read(scope, ask.cursor)
-        rows = await store.stock_page(
+        rows = await store.stock_of_shop(
             connection,
             shop_id,
             (ask.warehouse_id, ask.variant_id),
@@ -155,7 +160,7 @@ class StockService:
             raise InvalidInput.at("as_of", "is still to come")
         scope = f"stock:{shop_id}:{ask.warehouse_id}:{ask.variant_id}:{as_of.isoformat()}"
         after = self._cursors.read(scope, ask.cursor)
-        rows = await store.past_stock_page(
+        rows = await ledger.past_stock(
             connection,
             shop_id,
             (ask.warehouse_id, ask.variant_id),
@@ -175,7 +180,7 @@ class StockService:
         filters = ask.model_dump_json(exclude={"cursor", "limit"})
         scope = f"movements:{shop_id}:{filters}"
         after = self._cursors.read(scope, ask.cursor)
-        rows = await store.movement_page(
+        rows = await ledger.movements(
             connection, shop_id, ask, _point(after) if after else None, ask.limit + 1
         )
         items, more = rows[: ask.limit], len(rows) > ask.limit
@@ -235,11 +240,19 @@ async def post(
         digest, answer = done
         if digest != posting.digest:
             raise IdempotencyKeyReused("The key was used before, for another change of stock.")
+        mark_replayed()
         return [StockRow.model_validate(row, strict=False) for row in answer]
     changes = await _decide(connection, shop_id, posting, levels, decide)
     await store.post_movements(
         connection, shop_id, changes, posting.kinds, posting.cause, posting.reason
     )
+    if posting.damaged:
+        kinds: tuple[MovementKind, MovementKind] = ("damage", "damage")
+        await store.post_movements(
+            connection, shop_id, posting.damaged, kinds, posting.cause, posting.reason
+        )
+    told = rules.told(posting.kinds[0], posting.cause.change_id, posting.places)
+    await tell(connection, shop_id, told)
     after = await store.lock_stock(connection, shop_id, posting.places)
     rows = [
         rules.row_of(level, active=warehouses[level.warehouse_id].active)

@@ -10,10 +10,7 @@ from lockstock.kernel.database import Connection, Row
 from lockstock.warehouses.contract import Cause
 from lockstock.warehouses.stock.contract import (
     Availability,
-    Movement,
     MovementKind,
-    MovementList,
-    PastStockRow,
     StockRow,
 )
 from lockstock.warehouses.stock.rules import Change, Level, Place
@@ -274,6 +271,8 @@ async def availability(
     return [Availability(**row) for row in rows]
 
 
+# Two statements and not one with both filters optional: that one would be planned as if it always
+# found a few rows, and sort all of a shop's for each page.
 STOCK_PAGE = """
     SELECT s.warehouse_id, s.variant_id, s.on_hand, s.held - e.expired AS held, s.committed,
         CASE WHEN w.active THEN s.on_hand - s.held - s.committed + e.expired ELSE 0 END
@@ -290,14 +289,64 @@ STOCK_PAGE = """
     ) AS e
     WHERE s.shop_id = $1
         AND ($2::uuid IS NULL OR s.warehouse_id = $2)
-        AND ($3::uuid IS NULL OR s.variant_id = $3)
+        AND (s.variant_id, s.warehouse_id) > (
+            coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'),
+            coalesce($4::uuid, '00000000-0000-0000-0000-000000000000'))
+    ORDER BY s.variant_id, s.warehouse_id
+    LIMIT $5
+"""
+
+
+async def stock_page(
+    connection: Connection,
+    shop_id: UUID,
+    warehouse_id: UUID | None,
+    after: Place | None,
+    limit: int,
+) -> list[StockRow]:
+    """Stock rows after a place; of one warehouse, if not None."""
+    page = (warehouse_id, *(after or (None, None)), limit)
+    rows = await connection.fetch(STOCK_PAGE, shop_id, *page)
+    return [StockRow(**row) for row in rows]
+
+
+STOCK_PAGE_OF_VARIANT = """
+    SELECT s.warehouse_id, s.variant_id, s.on_hand, s.held - e.expired AS held, s.committed,
+        CASE WHEN w.active THEN s.on_hand - s.held - s.committed + e.expired ELSE 0 END
+            AS available,
+        s.incoming
+    FROM warehouses.stock AS s
+    JOIN warehouses.warehouses AS w ON w.shop_id = s.shop_id AND w.id = s.warehouse_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(a.quantity), 0)::bigint AS expired
+        FROM warehouses.allocations AS a
+        WHERE a.shop_id = s.shop_id AND a.variant_id = s.variant_id
+            AND a.warehouse_id = s.warehouse_id
+            AND a.status = 'held' AND a.expires_at <= statement_timestamp()
+    ) AS e
+    WHERE s.shop_id = $1 AND s.variant_id = $2
+        AND ($3::uuid IS NULL OR s.warehouse_id = $3)
         AND ($4::uuid IS NULL OR (s.variant_id, s.warehouse_id) > ($4, $5))
     ORDER BY s.variant_id, s.warehouse_id
     LIMIT $6
 """
 
 
-async def stock_page(
+async def stock_page_of_variant(
+    connection: Connection,
+    shop_id: UUID,
+    places: tuple[UUID | None, UUID],
+    after: Place | None,
+    limit: int,
+) -> list[StockRow]:
+    """Stock rows of `places` after a place: in one warehouse, if not None, of one variant."""
+    warehouse_id, variant_id = places
+    page = (variant_id, warehouse_id, *(after or (None, None)), limit)
+    rows = await connection.fetch(STOCK_PAGE_OF_VARIANT, shop_id, *page)
+    return [StockRow(**row) for row in rows]
+
+
+async def stock_of_shop(
     connection: Connection,
     shop_id: UUID,
     filters: tuple[UUID | None, UUID | None],
@@ -305,79 +354,11 @@ async def stock_page(
     limit: int,
 ) -> list[StockRow]:
     """Stock rows after a place. `filters`: warehouse_id and variant_id, where not None."""
-    rows = await connection.fetch(STOCK_PAGE, shop_id, *filters, *(after or (None, None)), limit)
-    return [StockRow(**row) for row in rows]
-
-
-# Per stock row its last balance by then: one look at the index for each.
-PAST_STOCK_PAGE = """
-    SELECT s.warehouse_id, s.variant_id, m.balance AS on_hand
-    FROM warehouses.stock AS s
-    CROSS JOIN LATERAL (
-        SELECT l.balance
-        FROM warehouses.movements AS l
-        WHERE l.shop_id = s.shop_id AND l.variant_id = s.variant_id
-            AND l.warehouse_id = s.warehouse_id AND l.occurred_at <= $6
-        ORDER BY l.occurred_at DESC, l.sequence DESC
-        LIMIT 1
-    ) AS m
-    WHERE s.shop_id = $1
-        AND ($2::uuid IS NULL OR s.warehouse_id = $2)
-        AND ($3::uuid IS NULL OR s.variant_id = $3)
-        AND ($4::uuid IS NULL OR (s.variant_id, s.warehouse_id) > ($4, $5))
-    ORDER BY s.variant_id, s.warehouse_id
-    LIMIT $7
-"""
-
-
-async def past_stock_page(
-    connection: Connection,
-    shop_id: UUID,
-    filters: tuple[UUID | None, UUID | None],
-    after: Place | None,
-    as_of: datetime,
-    limit: int,
-) -> list[PastStockRow]:
-    """What was on hand at `as_of`, after a place. `filters`: warehouse_id and variant_id."""
-    rows = await connection.fetch(
-        PAST_STOCK_PAGE, shop_id, *filters, *(after or (None, None)), as_of, limit
-    )
-    return [PastStockRow(**row, as_of=as_of) for row in rows]
-
-
-MOVEMENT_PAGE = """
-    SELECT warehouse_id, variant_id, sequence, delta, balance, kind, cause_id, actor_id, reason,
-        request_id, occurred_at
-    FROM warehouses.movements
-    WHERE shop_id = $1
-        AND ($2::uuid IS NULL OR warehouse_id = $2)
-        AND ($3::uuid IS NULL OR variant_id = $3)
-        AND ($4::text IS NULL OR kind = $4)
-        AND occurred_at >= coalesce($5::timestamptz, '-infinity')
-        AND occurred_at < coalesce($6::timestamptz, 'infinity')
-        AND ($7::timestamptz IS NULL
-            OR (occurred_at, variant_id, warehouse_id, sequence) < ($7, $8, $9, $10))
-    ORDER BY occurred_at DESC, variant_id DESC, warehouse_id DESC, sequence DESC
-    LIMIT $11
-"""
-
-
-async def movement_page(
-    connection: Connection,
-    shop_id: UUID,
-    ask: MovementList,
-    after: tuple[datetime, UUID, UUID, int] | None,
-    limit: int,
-) -> list[Movement]:
-    """The movements that are asked for, before a point of the ledger, newest first."""
-    rows = await connection.fetch(
-        MOVEMENT_PAGE,
-        shop_id,
-        *(ask.warehouse_id, ask.variant_id, ask.kind, ask.since, ask.until),
-        *(after or (None, None, None, None)),
-        limit,
-    )
-    return [Movement(**row) for row in rows]
+    warehouse_id, variant_id = filters
+    if variant_id is None:
+        return await stock_page(connection, shop_id, warehouse_id, after, limit)
+    places = (warehouse_id, variant_id)
+    return await stock_page_of_variant(connection, shop_id, places, after, limit)
 
 
 def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -36,7 +36,7 @@ def _answer(response: Response, told: Told) -> Transfer:
 
 
 @router.post("/transfers", status_code=201, responses=REFUSALS)
-async def transfer(
+async def create_transfer(
     shop: PathId,
     ask: NewTransfer,
     cause: OwnCause,
@@ -99,13 +99,15 @@ async def change_transfer(
 
 
 @router.post("/transfers/{transfer}/ready", responses=REFUSALS)
-async def ready(shop: PathId, transfer: PathId, cause: OwnCause, service: Service) -> Transfer:
+async def ready_transfer(
+    shop: PathId, transfer: PathId, cause: OwnCause, service: Service
+) -> Transfer:
     """Lock the stock at the source: it is `committed` there, and no order gets it."""
     return await service.ready(shop, transfer, cause)
 
 
 @router.post("/transfers/{transfer}/dispatch", responses=REFUSALS)
-async def dispatch(
+async def dispatch_transfer(
     shop: PathId,
     transfer: PathId,
     cause: OwnCause,
@@ -117,7 +119,7 @@ async def dispatch(
 
 
 @router.post("/transfers/{transfer}/receive", responses=REFUSALS)
-async def receive(
+async def receive_transfer(
     shop: PathId,
     transfer: PathId,
     ask: ReceiveTransfer,
@@ -134,7 +136,7 @@ async def receive(
 
 
 @router.post("/transfers/{transfer}/cancel", responses=REFUSALS)
-async def cancel(
+async def cancel_transfer(
     shop: PathId,
     transfer: PathId,
     cause: OwnCause,
@@ -146,7 +148,7 @@ async def cancel(
 
 
 @router.post("/transfers/{transfer}/close", responses=REFUSALS)
-async def close(
+async def close_transfer(
     shop: PathId,
     transfer: PathId,
     ask: CloseTransfer,

@@ -13,6 +13,7 @@ from lockstock.kernel.database import Conflict, Connection, Database, reading, t
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput
 from lockstock.kernel.nouns import Ask, Page
 from lockstock.kernel.paging import Cursors
+from lockstock.kernel.replays import mark_replayed
 from lockstock.warehouses import store as buildings
 from lockstock.warehouses.contract import Cause, NoSuchWarehouse
 from lockstock.warehouses.stock import store as stock
@@ -157,6 +158,7 @@ class TransfersService:
             raise Conflict("the draft was given other lines while locking")
         outcome = await _decide(connection, transfer, taking, levels)
         if outcome is None:
+            mark_replayed()
             return Told(transfer=transfer, replayed=True)
         await _write(connection, transfer, taking, outcome)
         after = await _known(connection, shop_id, transfer_id)

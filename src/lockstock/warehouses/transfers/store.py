@@ -3,12 +3,14 @@
 Its row is locked after the stock rows. The history is only ever added to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
+from lockstock.kernel.outbox import NewEvent
 from lockstock.warehouses.contract import Cause
+from lockstock.warehouses.events import EventKind, event, tell, texts
 from lockstock.warehouses.stock.store import clock, columns
 from lockstock.warehouses.transfers.contract import (
     NewTransfer,
@@ -19,6 +21,17 @@ from lockstock.warehouses.transfers.contract import (
     TransferStep,
 )
 from lockstock.warehouses.transfers.rules import Outcome, Shift
+
+TOLD: Mapping[TransferStep, tuple[EventKind, ...]] = {
+    "create": ("transfer.created",),
+    "immediate": ("transfer.created", "transfer.received"),
+    "change": ("transfer.changed",),
+    "ready": ("transfer.ready",),
+    "dispatch": ("transfer.dispatched",),
+    "receive": ("transfer.received",),
+    "cancel": ("transfer.cancelled",),
+    "close": ("transfer.closed",),
+}
 
 KEEP_TRANSFER = """
     INSERT INTO warehouses.transfers
@@ -237,7 +250,7 @@ async def add_step(
     *,
     is_first: bool = False,
 ) -> None:
-    """Add to the history of a locked transfer. `step`: which, and the reason for it."""
+    """Add to the history of a locked transfer, and tell of it. `step`: which, and why."""
     name, reason = step
     await connection.execute(
         ADD_STEP,
@@ -251,6 +264,21 @@ async def add_step(
         cause.actor_id,
         cause.request_id,
     )
+    await tell(connection, transfer.shop_id, _events(transfer, name, outcome))
+
+
+def _events(transfer: Transfer, step: TransferStep, outcome: Outcome) -> list[NewEvent]:
+    return [
+        event(
+            kind,
+            transfer.id,
+            status=outcome.to,
+            from_warehouse_id=str(transfer.from_warehouse_id),
+            to_warehouse_id=str(transfer.to_warehouse_id),
+            variant_ids=texts(line.variant_id for line in outcome.lines),
+        )
+        for kind in TOLD[step]
+    ]
 
 
 # Counters and ledger change in one statement; a line of the ledger only where `on_hand` changes.

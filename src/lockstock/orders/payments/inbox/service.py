@@ -7,20 +7,29 @@ process may die between any two of them. `payments.rules` has the decisions and 
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
+from lockstock.kernel.batcher import batched
 from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.errors import Unavailable
 from lockstock.kernel.telemetry import log
 from lockstock.orders import rules as order_rules
 from lockstock.orders import store as orders
 from lockstock.orders import telemetry
+from lockstock.orders.contract import ActorKind, OrderStatus
 from lockstock.orders.payments import rules
 from lockstock.orders.payments import store as payments
-from lockstock.orders.payments.contract import Ignored, NoSuchProvider, PaymentEvent
+from lockstock.orders.payments.contract import (
+    News,
+    NoSuchProvider,
+    PaymentEvent,
+    RefundFailed,
+)
 from lockstock.orders.payments.inbox import store
 from lockstock.orders.payments.provider import Provider
 from lockstock.orders.payments.refunds import store as refunds
+from lockstock.orders.payments.refunds.service import fail_locked
 from lockstock.orders.payments.rules import Effects, StockAnswer
 from lockstock.orders.rules import Kept
 from lockstock.shops.contract import Shops
@@ -49,9 +58,7 @@ class InboxService:
         self._reservations = reservations
         self.providers = providers
 
-    async def receive(
-        self, provider: str, headers: Mapping[str, str], body: bytes
-    ) -> PaymentEvent | Ignored:
+    async def receive(self, provider: str, headers: Mapping[str, str], body: bytes) -> News:
         """Keep a provider's event, then apply it."""
         adapter = self.providers.get(provider)
         if adapter is None:
@@ -59,21 +66,39 @@ class InboxService:
         event = adapter.verify(headers, body)
         if isinstance(event, PaymentEvent):
             await self.take(event)
+        if isinstance(event, RefundFailed):
+            await self._fail_refund(event)
         return event
+
+    @transaction
+    async def _fail_refund(self, connection: Connection, news: RefundFailed) -> None:
+        """Apply at once what is said of a refund: nothing else has to happen for it."""
+        refund = await refunds.find_refund(connection, news.shop_id, news.refund_id)
+        if refund is None:
+            # Refunds are written down before a provider hears of them: this one is not of here.
+            log().warning("refund_not_of_here", refund=str(news.refund_id))
+            return
+        await orders.lock_rows(connection, news.shop_id, [refund.order_id])
+        found = await payments.lock_payments(connection, news.shop_id, [refund.payment_id])
+        if found[refund.payment_id].provider == news.provider:
+            await fail_locked(connection, refund, news.reason)
 
     async def take(self, event: PaymentEvent) -> None:
         """Keep an event that is known to be a provider's, then apply it."""
-        if await self._keep(event):
-            try:
-                await self.apply(event.shop_id, [event.id])
-            except Exception:
-                # The event is kept, and that is what the provider is told. A worker applies it.
-                telemetry.LEFT_TO_WORKER.labels("apply").inc()
-                log().exception("event_left_to_worker", event_id=event.event_id)
+        await self._take(event.shop_id, [event])
+
+    @batched
+    async def _take(self, shop_id: UUID, events: Sequence[PaymentEvent]) -> list[None]:
+        # Once they are kept, that is what the provider is told. What cannot be applied now, a
+        # worker applies.
+        await self._apply_or_leave(shop_id, await self._keep(shop_id, events))
+        return [None for _ in events]
 
     @transaction
-    async def _keep(self, connection: Connection, event: PaymentEvent) -> bool:
-        return await store.keep_event(connection, event, RECEIVER_SECONDS)
+    async def _keep(
+        self, connection: Connection, shop_id: UUID, events: Sequence[PaymentEvent]
+    ) -> list[UUID]:
+        return await store.keep_events(connection, shop_id, events, RECEIVER_SECONDS)
 
     async def apply(self, shop_id: UUID, event_ids: Sequence[UUID]) -> None:
         """Apply events that are kept, as far as can be: what cannot stays for later."""
@@ -85,6 +110,7 @@ class InboxService:
         if effects.take_again:
             answers = await self._take_again(shop_id, list(effects.take_again), started)
             await self._settle(shop_id, list(effects.take_again.values()), answers)
+            await self._end_leases(shop_id, effects.leases)
 
     @reading
     async def _look(
@@ -101,6 +127,17 @@ class InboxService:
             order_id: StockAnswer.of_commit(answer)
             for order_id, answer in zip(distinct, answers, strict=True)
         }
+
+    @transaction
+    async def _end_leases(
+        self, connection: Connection, shop_id: UUID, leases: Mapping[UUID, datetime]
+    ) -> None:
+        """Let others take stock for these orders: this process has done so, or found it gone.
+
+        Without it the next late payment of the same order would wait for the lease to run out.
+        """
+        await orders.lock_rows(connection, shop_id, list(leases))
+        await payments.end_leases(connection, shop_id, leases)
 
     @transaction
     async def _settle(
@@ -191,16 +228,17 @@ class InboxService:
 
 async def _write(connection: Connection, shop_id: UUID, effects: Effects) -> None:
     """Write what a batch of events comes to. Orders and events are locked."""
+    if effects.captured:
+        # First, so that the money is told before the order that it pays.
+        await payments.capture_payments(connection, shop_id, effects.captured)
     if effects.paid:
         await payments.pay_orders(connection, shop_id, effects.paid)
     if effects.moves:
-        moves = [orders.Move(*move) for move in effects.moves]
+        moves = [_move_of(*move) for move in effects.moves]
         moved = await orders.move_orders(connection, shop_id, moves)
         assert len(moved) == len(moves), moves  # noqa: S101 (decided and written under one lock)
         ended = [move.order_id for move in moves if move.after == "expired"]
         await payments.close_attempts(connection, shop_id, ended)
-    if effects.captured:
-        await payments.capture_payments(connection, shop_id, effects.captured)
     if effects.paid:
         # One attempt has its money, so the others are closed before they take any.
         paid = [item.order_id for item in effects.paid]
@@ -218,3 +256,10 @@ async def _write(connection: Connection, shop_id: UUID, effects: Effects) -> Non
     if effects.take_again:
         taking = list(effects.take_again)
         await payments.ask_stock_checks(connection, shop_id, taking, LEASE_SECONDS)
+        effects.leases = await payments.take_leases(connection, shop_id, taking, LEASE_SECONDS)
+
+
+def _move_of(order_id: UUID, before: OrderStatus, after: OrderStatus) -> orders.Move:
+    # Paid is what the provider says; that time was up before, nobody had to say.
+    kind: ActorKind = "provider" if after == "paid" else "system"
+    return orders.Move(order_id, before, after, actor_kind=kind)

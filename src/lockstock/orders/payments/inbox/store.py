@@ -1,38 +1,46 @@
 """The inbox in the database. Whoever applies events locks their orders first, then the events."""
 
+import json
 from collections.abc import Sequence
 from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
 from lockstock.orders.payments.contract import PaymentEvent
 from lockstock.orders.payments.rules import Facts
+from lockstock.orders.rules import by_shop
 
-KEEP_EVENT = """
+KEEP_EVENTS = """
 INSERT INTO orders.payment_events (shop_id, id, provider, event_id, payment_id, kind, amount_minor,
     currency, payload, received_at, tries, next_try_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, statement_timestamp(), 0,
-    statement_timestamp() + make_interval(secs => $10))
+SELECT $1, e.id, e.provider, e.event_id, e.payment_id, e.kind, e.amount_minor, e.currency,
+    e.payload::jsonb, statement_timestamp(), 0,
+    statement_timestamp() + make_interval(secs => $10)
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::bigint[], $8::text[],
+    $9::text[])
+    AS e (id, provider, event_id, payment_id, kind, amount_minor, currency, payload)
 ON CONFLICT DO NOTHING
 RETURNING id
 """
 
 
-async def keep_event(connection: Connection, event: PaymentEvent, seconds: float) -> bool:
-    """Keep an event, due for a worker in so many seconds; False if it was kept before."""
-    row = await connection.fetchrow(
-        KEEP_EVENT,
-        event.shop_id,
-        event.id,
-        event.provider,
-        event.event_id,
-        event.payment_id,
-        event.kind,
-        event.amount_minor,
-        event.currency,
-        event.payload,
+async def keep_events(
+    connection: Connection, shop_id: UUID, events: Sequence[PaymentEvent], seconds: float
+) -> list[UUID]:
+    """Keep events, due for a worker in so many seconds; return those that were not kept before."""
+    rows = await connection.fetch(
+        KEEP_EVENTS,
+        shop_id,
+        [event.id for event in events],
+        [event.provider for event in events],
+        [event.event_id for event in events],
+        [event.payment_id for event in events],
+        [event.kind for event in events],
+        [event.amount_minor for event in events],
+        [event.currency for event in events],
+        [json.dumps(event.payload) for event in events],
         seconds,
     )
-    return row is not None
+    return [row["id"] for row in rows]
 
 
 DUE_EVENTS = """
@@ -43,10 +51,7 @@ WHERE next_try_at <= statement_timestamp() ORDER BY next_try_at LIMIT $1
 
 async def due_events(connection: Connection, most: int) -> dict[UUID, list[UUID]]:
     """Read which events are to be applied, by shop, over all shops."""
-    due: dict[UUID, list[UUID]] = {}
-    for row in await connection.fetch(DUE_EVENTS, most):
-        due.setdefault(row["shop_id"], []).append(row["id"])
-    return due
+    return by_shop(await connection.fetch(DUE_EVENTS, most))
 
 
 # Each try doubles the time until the next, from 10 seconds to an hour: a worker that died is
@@ -112,7 +117,7 @@ SELECT e.id, e.kind, e.amount_minor, e.currency, e.applied_at IS NOT NULL AS app
     p.id AS payment_id, p.status AS payment_status, p.amount_minor AS asked_minor,
     p.currency AS asked_currency,
     o.id AS order_id, o.status AS order_status, o.attempt,
-    COALESCE(o.stock_check_at > statement_timestamp(), false) AS leased
+    COALESCE(o.leased_until > statement_timestamp(), false) AS leased
 FROM orders.payment_events e
 LEFT JOIN orders.payments p
     ON p.shop_id = $1 AND p.id = e.payment_id AND p.provider = e.provider

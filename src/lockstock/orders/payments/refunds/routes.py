@@ -22,7 +22,7 @@ Service = Annotated[Refunds, provided("refunds")]
 
 
 @router.post(ORDER + "/refunds", status_code=201, tags=["refunds"], responses=REFUSALS)
-async def refund(
+async def refund_order(
     shop: PathId,
     order: PathId,
     ask: NewRefund,

@@ -10,14 +10,13 @@ from lockstock.kernel.telemetry import log
 from lockstock.orders import rules as order_rules
 from lockstock.orders import store as orders
 from lockstock.orders import telemetry
-from lockstock.orders.actions import store as actions
+from lockstock.orders.actions.service import open_action, remember
 from lockstock.orders.contract import Answered, Asked
 from lockstock.orders.payments import store as payments
 from lockstock.orders.payments.contract import (
     NewRefund,
     Payment,
     Refund,
-    RefundStatus,
     RefundTooMuch,
 )
 from lockstock.orders.payments.provider import Provider, RefundImpossible
@@ -46,12 +45,11 @@ class RefundsService:
         asked: Asked,
     ) -> Answered[Refund]:
         """Give part of an order's money back. The lock of the order keeps the sum right."""
-        kept = await orders.lock_order(connection, shop_id, order_id)
         action_id = derived_id("refund", order_id, asked.actor_id, asked.key)
-        digest = order_rules.digest_of(ask)
-        known, answer = await actions.find_action(connection, shop_id, action_id, digest)
-        if known:
-            return Answered(answer=actions.read_answer(Refund, answer), replayed=True)
+        action = await open_action(connection, (shop_id, order_id), action_id, ask, Refund)
+        if action.answer is not None:
+            return Answered(answer=action.answer, replayed=True)
+        kept = action.kept
         left = await store.refundable(connection, shop_id, order_id)
         # What came twice or too late goes back by itself; people refund the money that was kept.
         money = left.get(kept.paid_by) if kept.paid_by else None
@@ -64,8 +62,9 @@ class RefundsService:
         back = Back(
             action_id, order_id, kept.paid_by, ask.amount_minor, money.currency, "asked", ask.reason
         )
-        [refund] = await store.put_refunds(connection, shop_id, [back], asked)
-        await actions.put_action(connection, shop_id, action_id, (order_id, digest), refund)
+        by = order_rules.by(asked, kept.order.customer_id)
+        [refund] = await store.put_refunds(connection, shop_id, [back], by)
+        await remember(connection, action, refund)
         return Answered(answer=refund, replayed=False)
 
     @reading
@@ -99,20 +98,20 @@ class RefundsService:
 
     async def _send(self, shop_id: UUID, refund: Refund) -> bool:
         """Ask the provider, by the refund's id: asked twice, it gives the money once."""
-        status: RefundStatus = "done"
+        failure = None
         try:
             payment = (await self._payments(shop_id, [refund.payment_id]))[refund.payment_id]
             await self._providers[payment.provider].refund(payment, refund)
-        except RefundImpossible:
+        except RefundImpossible as error:
             log().exception("refund_impossible", refund=str(refund.id), shop=str(shop_id))
-            status = "failed"
+            failure = str(error)
         except Exception:
             # Stays pending and is tried again; one provider that is down must not stop the others.
             log().exception("refund_not_taken", refund=str(refund.id), shop=str(shop_id))
             telemetry.REFUNDS.labels("retried").inc()
             return False
-        await self._end(shop_id, refund, status)
-        telemetry.REFUNDS.labels(status).inc()
+        await self._end(shop_id, refund, failure)
+        telemetry.REFUNDS.labels("done" if failure is None else "failed").inc()
         return True
 
     @reading
@@ -123,11 +122,26 @@ class RefundsService:
 
     @transaction
     async def _end(
-        self, connection: Connection, shop_id: UUID, refund: Refund, status: RefundStatus
+        self, connection: Connection, shop_id: UUID, refund: Refund, failure: str | None
     ) -> None:
+        await orders.lock_rows(connection, shop_id, [refund.order_id])
         # Two refunds of one payment that end at once must see each other to see that all is back.
         await payments.lock_payments(connection, shop_id, [refund.payment_id])
-        await store.end_refund(connection, shop_id, refund.id, status)
+        if failure is not None:
+            await fail_locked(connection, refund, failure)
+            return
+        await store.end_refund(connection, shop_id, refund.id)
         await store.refund_payment(connection, shop_id, refund.payment_id)
-        if status == "failed":
-            await payments.flag_payment(connection, shop_id, refund.payment_id)
+
+
+async def fail_locked(connection: Connection, refund: Refund, failure: str) -> bool:
+    """Note that a refund of a locked payment is given up, and ask for somebody to look at it.
+
+    False if that is known already: then nobody is asked twice.
+    """
+    shop_id, payment_id = refund.shop_id, refund.payment_id
+    if not await store.fail_refund(connection, shop_id, refund.id, failure[:500]):
+        return False
+    await store.keep_payment(connection, shop_id, payment_id)
+    await payments.flag_payment(connection, shop_id, payment_id)
+    return True

@@ -5,9 +5,11 @@ from uuid import UUID
 
 from lockstock.kernel.database import Connection, Row
 from lockstock.kernel.money import Money
-from lockstock.orders.contract import Asked
-from lockstock.orders.payments.contract import Refund, RefundStatus
+from lockstock.kernel.outbox import NewEvent
+from lockstock.orders.events import EventKind, event, tell
+from lockstock.orders.payments.contract import Refund
 from lockstock.orders.payments.rules import Back
+from lockstock.orders.rules import By, by_shop
 
 
 def _refund_of(row: Row) -> Refund:
@@ -22,14 +24,16 @@ def _refund_of(row: Row) -> Refund:
         status=row["status"],
         created_at=row["created_at"],
         done_at=row["done_at"],
+        failed_at=row["failed_at"],
+        failure=row["failure"],
     )
 
 
 PUT_REFUNDS = """
 INSERT INTO orders.refunds (shop_id, id, order_id, payment_id, amount_minor, currency, cause,
-    reason, status, tries, next_try_at, created_at, actor_id, request_id)
+    reason, status, tries, next_try_at, created_at, actor_id, actor_kind, request_id)
 SELECT $1, r.id, r.order_id, r.payment_id, r.amount_minor, r.currency, r.cause, r.reason,
-    'pending', 0, statement_timestamp(), statement_timestamp(), $9, $10
+    'pending', 0, statement_timestamp(), statement_timestamp(), $9, $10, $11
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[])
     AS r (id, order_id, payment_id, amount_minor, currency, cause, reason)
 ON CONFLICT DO NOTHING
@@ -38,9 +42,12 @@ RETURNING *
 
 
 async def put_refunds(
-    connection: Connection, shop_id: UUID, backs: Sequence[Back], asked: Asked | None = None
+    connection: Connection, shop_id: UUID, backs: Sequence[Back], by: By | None = None
 ) -> list[Refund]:
-    """Write refunds, due at once; those with an id that exists are left out."""
+    """Write refunds, due at once; those with an id that exists are left out.
+
+    `by`: who wants them. None: nobody does, that is how it has to be.
+    """
     rows = await connection.fetch(
         PUT_REFUNDS,
         shop_id,
@@ -51,10 +58,24 @@ async def put_refunds(
         [back.currency for back in backs],
         [back.cause for back in backs],
         [back.reason for back in backs],
-        None if asked is None else asked.actor_id,
-        None if asked is None else asked.request_id,
+        None if by is None else by.actor_id,
+        "system" if by is None else by.actor_kind,
+        None if by is None else by.request_id,
     )
-    return [_refund_of(row) for row in rows]
+    written = [_refund_of(row) for row in rows]
+    await tell(connection, shop_id, [_event("refund.created", refund) for refund in written])
+    return written
+
+
+def _event(kind: EventKind, refund: Refund) -> NewEvent:
+    return event(
+        kind,
+        refund.order_id,
+        refund_id=str(refund.id),
+        payment_id=str(refund.payment_id),
+        amount=refund.amount.model_dump(),
+        cause=refund.cause,
+    )
 
 
 LIST_REFUNDS = """
@@ -97,10 +118,7 @@ WHERE next_try_at <= statement_timestamp() ORDER BY next_try_at LIMIT $1
 
 async def due_refunds(connection: Connection, most: int) -> dict[UUID, list[UUID]]:
     """Read which refunds are to be sent to their providers, by shop, over all shops."""
-    due: dict[UUID, list[UUID]] = {}
-    for row in await connection.fetch(DUE_REFUNDS, most):
-        due.setdefault(row["shop_id"], []).append(row["id"])
-    return due
+    return by_shop(await connection.fetch(DUE_REFUNDS, most))
 
 
 CLAIM_REFUNDS = """
@@ -124,18 +142,51 @@ async def claim_refunds(
     return [_refund_of(row) for row in rows]
 
 
-END_REFUND = """
-UPDATE orders.refunds SET status = $3, next_try_at = NULL,
-    done_at = CASE WHEN $3 = 'done' THEN statement_timestamp() END
-WHERE shop_id = $1 AND id = $2 AND status = 'pending'
+FIND_REFUND = """
+SELECT * FROM orders.refunds WHERE shop_id = $1 AND id = $2
 """
 
 
-async def end_refund(
-    connection: Connection, shop_id: UUID, refund_id: UUID, status: RefundStatus
-) -> None:
-    """Note how the provider took a refund. Its payment is locked."""
-    await connection.execute(END_REFUND, shop_id, refund_id, status)
+async def find_refund(connection: Connection, shop_id: UUID, refund_id: UUID) -> Refund | None:
+    """Read one refund."""
+    row = await connection.fetchrow(FIND_REFUND, shop_id, refund_id)
+    return None if row is None else _refund_of(row)
+
+
+END_REFUND = """
+UPDATE orders.refunds
+SET status = 'done', next_try_at = NULL, done_at = statement_timestamp()
+WHERE shop_id = $1 AND id = $2 AND status = 'pending'
+RETURNING *
+"""
+
+
+async def end_refund(connection: Connection, shop_id: UUID, refund_id: UUID) -> None:
+    """Note that the provider has taken a refund. Its payment is locked."""
+    row = await connection.fetchrow(END_REFUND, shop_id, refund_id)
+    if row is not None:
+        await tell(connection, shop_id, [_event("refund.succeeded", _refund_of(row))])
+
+
+# Also one that is done: a bank may send the money back days after the provider took it.
+FAIL_REFUND = """
+UPDATE orders.refunds
+SET status = 'failed', next_try_at = NULL, done_at = NULL, failed_at = statement_timestamp(),
+    failure = $3
+WHERE shop_id = $1 AND id = $2 AND status <> 'failed'
+RETURNING *
+"""
+
+
+async def fail_refund(connection: Connection, shop_id: UUID, refund_id: UUID, failure: str) -> bool:
+    """Note that the provider has given a refund up; False if that is known. Its payment is locked.
+
+    What it was to give back can be refunded again.
+    """
+    row = await connection.fetchrow(FAIL_REFUND, shop_id, refund_id, failure)
+    if row is not None:
+        await tell(connection, shop_id, [_event("refund.failed", _refund_of(row))])
+    return row is not None
 
 
 REFUND_PAYMENT = """
@@ -150,3 +201,17 @@ WHERE p.shop_id = $1 AND p.id = $2 AND p.status = 'captured'
 async def refund_payment(connection: Connection, shop_id: UUID, payment_id: UUID) -> None:
     """Mark a locked payment as refunded if all of its money has gone back."""
     await connection.execute(REFUND_PAYMENT, shop_id, payment_id)
+
+
+KEEP_PAYMENT = """
+UPDATE orders.payments p SET status = 'captured'
+WHERE p.shop_id = $1 AND p.id = $2 AND p.status = 'refunded'
+    AND p.captured_minor > (SELECT COALESCE(sum(r.amount_minor), 0) FROM orders.refunds r
+        WHERE r.shop_id = $1 AND r.order_id = p.order_id AND r.payment_id = p.id
+            AND r.status = 'done')
+"""
+
+
+async def keep_payment(connection: Connection, shop_id: UUID, payment_id: UUID) -> None:
+    """Mark a locked payment as captured again if some of its money has not gone back after all."""
+    await connection.execute(KEEP_PAYMENT, shop_id, payment_id)

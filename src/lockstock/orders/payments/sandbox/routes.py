@@ -33,6 +33,7 @@ FORM = {
         "required": True,
         "content": {
             page.FORM: {
+                "example": {"action": "pay"},
                 "schema": {
                     "type": "object",
                     "additionalProperties": False,
@@ -46,7 +47,7 @@ FORM = {
                         "reorder": {"type": "string", "enum": ["on"]},
                         "lose": {"type": "string", "enum": ["on"]},
                     },
-                }
+                },
             }
         },
     }
@@ -85,7 +86,9 @@ Reached = Annotated[Payment, Depends(_reached)]
 
 
 @router.post(PAYMENT + "/succeed", status_code=202, responses=REFUSALS)
-async def succeed(found: Reached, service: Service, ask: SandboxAsk | None = None) -> Received:
+async def succeed_sandbox_payment(
+    found: Reached, service: Service, ask: SandboxAsk | None = None
+) -> Received:
     """Let the sandbox take the money (development and tests only).
 
     It sends its signed event the way every provider does: at once, or late, several times, after
@@ -95,13 +98,15 @@ async def succeed(found: Reached, service: Service, ask: SandboxAsk | None = Non
 
 
 @router.post(PAYMENT + "/fail", status_code=202, responses=REFUSALS)
-async def fail(found: Reached, service: Service, ask: SandboxAsk | None = None) -> Received:
+async def fail_sandbox_payment(
+    found: Reached, service: Service, ask: SandboxAsk | None = None
+) -> Received:
     """Let the sandbox refuse the money (development and tests only)."""
     return Received(event_id=await service.tell(found, "failed", ask or SandboxAsk()))
 
 
 @router.post(ORDER + "/sandbox/time-out", responses=REFUSALS, dependencies=[Depends(_is_on)])
-async def time_out(found: OwnOrder, ask: TimeOut, service: Service) -> TimingOut:
+async def time_out_sandbox(found: OwnOrder, ask: TimeOut, service: Service) -> TimingOut:
     """Let the next calls to the sandbox for this order time out (development and tests only).
 
     The call has its effect there, and nobody hears of it: an unknown outcome, to be tried again.
@@ -110,13 +115,15 @@ async def time_out(found: OwnOrder, ask: TimeOut, service: Service) -> TimingOut
 
 
 @router.get(PAYMENT, response_model=Payment, responses=READING_REFUSALS | PAGE)
-async def sandbox_payment(request: Request, found: Reached, service: Service) -> Payment | Response:
+async def get_sandbox_payment(
+    request: Request, found: Reached, service: Service
+) -> Payment | Response:
     """Show a payment at the sandbox: to a browser the page on which it is paid.
 
     `pay_url` leads here. Programs pay by POST …/succeed or …/fail.
     """
     if not page.wants_page(request.headers.get("accept", "")):
-        return found
+        return found.for_customer()
     shown = page.page_of(found, await service.show(found))
     return Response(shown, media_type="text/html", headers=page.HEADERS | {"Vary": "Accept"})
 
@@ -128,7 +135,7 @@ async def sandbox_payment(request: Request, found: Reached, service: Service) ->
     responses=REFUSALS,
     openapi_extra=FORM,
 )
-async def pay_by_page(request: Request, found: Reached, service: Service) -> Response:
+async def pay_sandbox_page(request: Request, found: Reached, service: Service) -> Response:
     """Take what the page's forms send, and lead back to the page."""
     fields = page.fields_of(request.headers.get("content-type", ""), await request.body())
     asked = page.asked_by(fields)

@@ -1,0 +1,1 @@
+"""The log: one per shop, dense, append-only."""

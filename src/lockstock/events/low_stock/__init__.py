@@ -1,0 +1,1 @@
+"""The watch on low stock: reads the log, compares, and lets warehouses tell."""

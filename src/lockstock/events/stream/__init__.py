@@ -1,0 +1,1 @@
+"""Streams: what can be sold, told at once to whoever watches."""

@@ -1,0 +1,1 @@
+"""Sending: takes what is due, posts it, and notes how that went."""

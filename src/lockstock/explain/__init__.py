@@ -1,0 +1,1 @@
+"""`lockstock explain`: why a figure is what it is, on the database of the settings."""

@@ -1,0 +1,1 @@
+"""History: the whole story of an order, from all that is kept of it."""

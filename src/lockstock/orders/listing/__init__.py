@@ -1,0 +1,1 @@
+"""Lists of orders: a shop's, and a customer's own."""

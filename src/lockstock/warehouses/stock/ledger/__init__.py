@@ -1,0 +1,1 @@
+"""The ledger: every change of what is on hand, read back."""
