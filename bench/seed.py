@@ -47,14 +47,15 @@ FUNCTIONS = (
 )
 
 # Of the numbers of variants $2 to $3: a product each, named so that the order by name is that by
-# number.
+# number. All of them get units, so the watch on what is in stock need not look at them.
 PRODUCTS = """
 INSERT INTO products.products (shop_id, id, name, name_key, description, published, currency,
-    lowest_price_minor, highest_price_minor, search, request_digest, created_at, updated_at)
+    lowest_price_minor, highest_price_minor, search, request_digest, created_at, updated_at,
+    stock_check_at)
 SELECT $1, pg_temp.bench_id(1, n), 'Article ' || lpad(n::text, 8, '0'),
     'article ' || lpad(n::text, 8, '0'), 'One of many.', true, $4, pg_temp.bench_price(n),
     pg_temp.bench_price(n), to_tsvector('simple', 'article ' || n), '\\x00'::bytea,
-    transaction_timestamp(), transaction_timestamp()
+    transaction_timestamp(), transaction_timestamp(), NULL
 FROM generate_series($2::bigint, $3::bigint) AS n
 """
 

@@ -15,11 +15,11 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from lockstock import __version__, background
+from lockstock.events.in_stock.service import InStockWatcher
 from lockstock.events.log.relay import Relay
 from lockstock.events.log.service import EventLogService
 from lockstock.events.low_stock.service import LowStockWatcher
 from lockstock.events.routes import router as events_router
-from lockstock.events.stream.places import Places
 from lockstock.events.stream.service import StockSources, StreamLimits, StreamsService
 from lockstock.events.webhooks.addresses import Addresses
 from lockstock.events.webhooks.deliveries.service import DeliveriesService
@@ -54,6 +54,7 @@ from lockstock.orders.service import OrdersService
 from lockstock.orders.shipments.service import ShipmentsService
 from lockstock.products.browsing import BROWSE, Browsing
 from lockstock.products.events import EVENT_KINDS as PRODUCT_EVENTS
+from lockstock.products.in_stock.service import InStockService
 from lockstock.products.routes import Sight
 from lockstock.products.routes import router as products_router
 from lockstock.products.service import ProductsService
@@ -141,6 +142,7 @@ class Services:
     sending: SendingService
     low_stock: LowStockService
     stock_watch: LowStockWatcher
+    in_stock_watch: InStockWatcher
     streams: StreamsService
 
 
@@ -220,20 +222,19 @@ def _make_services(
     shipping = ShippingService(database)
     shops = ShopsService(database, warehouses, settings.reservation_seconds, users.exists)
     products = ProductsService(database, stock, cursors)
-    base_url = settings.base_url or f"http://{settings.host}:{settings.port}"
-    sandbox = Sandbox(database, keys=found.signing_keys, base_url=base_url)
+    sandbox = Sandbox(database, keys=found.signing_keys, base_url=settings.own_url)
     providers = _providers(settings, sandbox)
     payments = PaymentsService(database, shops, reservations, providers, settings.reconcile_seconds)
     event_log = EventLogService(database)
     low_stock = LowStockService(database, cursors)
-    streams = _streams(settings, found, event_log, StockSources(low_stock, stock, products, shops))
+    streams = _streams(settings, event_log, StockSources(low_stock, stock, products, shops))
     addresses = Addresses(allow_private=settings.webhooks_allow_private)
     return Services(
         users=users,
         shops=shops,
         keys=KeysService(database),
         invitations=InvitationsService(
-            database, users, base_url=base_url, lifetime_seconds=settings.invitation_seconds
+            database, users, base_url=settings.own_url, lifetime_seconds=settings.invitation_seconds
         ),
         products=products,
         warehouses=warehouses,
@@ -256,6 +257,7 @@ def _make_services(
         sending=_sending(settings, database, addresses),
         low_stock=low_stock,
         stock_watch=LowStockWatcher(database, streams, low_stock, shops),
+        in_stock_watch=InStockWatcher(database, InStockService(database, stock)),
         streams=streams,
     )
 
@@ -269,11 +271,10 @@ def _caps(settings: Settings) -> dict[str, int]:
 
 
 def _streams(
-    settings: Settings, found: Place, event_log: EventLogService, sources: StockSources
+    settings: Settings, event_log: EventLogService, sources: StockSources
 ) -> StreamsService:
     limits = StreamLimits(settings.streams, settings.streams_per_address)
-    places = Places(found.signing_keys)
-    return StreamsService(event_log.database, event_log, sources, places, limits)
+    return StreamsService(event_log.database, event_log, sources, limits)
 
 
 def _sending(settings: Settings, database: Database, addresses: Addresses) -> SendingService:
@@ -390,5 +391,6 @@ def _works(app: FastAPI) -> list[background.Work]:
         background.Sweeps([service.sweep for service in swept], settings.sweep_seconds),
         background.Rounds("relay", state.relay.run_once, settings.relay_seconds),
         background.Rounds("low_stock", state.stock_watch.run_once, settings.low_stock_seconds),
+        background.Rounds("in_stock", state.in_stock_watch.run_once, settings.in_stock_seconds),
         background.Rounds("webhooks", state.sending.begin, settings.webhooks_seconds),
     ]

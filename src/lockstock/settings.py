@@ -140,6 +140,12 @@ class Settings(BaseSettings):
         description="Pause between two looks for stock that has become low, or is no longer. "
         "0: never.",
     )
+    in_stock_seconds: float = Field(
+        default=0.2,
+        ge=0,
+        description="Pause between two looks for products that have units again, or none any more. "
+        "0: never.",
+    )
     streams: int = Field(
         default=1000, ge=0, description="Streams of stock that one process holds open."
     )
@@ -214,6 +220,11 @@ class Settings(BaseSettings):
             msg = f"a signing key has at least {SHORTEST_KEY} characters"
             raise ValueError(msg)
         return keys
+
+    @property
+    def own_url(self) -> str:
+        """Where people reach this server."""
+        return self.base_url or f"http://{self.host}:{self.port}"
 
     @property
     def is_embedded(self) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from lockstock.client import ApiError, Client, Patience, etag_of, was_replayed
 from lockstock.client.refusals import NoAnswer, OutcomeUnknown, OutOfStock, Unavailable
+from lockstock.client.session import ReturnLine
 
 QUICK = Patience(tries=3, first_pause_seconds=0.0)
 ORDER: Any = {"id": "o", "shop_id": "s"}
@@ -70,6 +71,22 @@ async def test_an_unknown_outcome_is_asked_for_again_under_the_same_key() -> Non
     with pytest.raises(OutcomeUnknown) as caught:
         await server.client.with_key("k").place_order("s", {"v": 1}, "mine")
     assert isinstance(caught.value, Unavailable)
+
+
+async def test_a_return_says_of_each_line_how_and_where_it_came_back() -> None:
+    """Or, where all is good, of each variant how many units."""
+    lines: list[ReturnLine] = [
+        {"variant_id": "v", "quantity": 1, "condition": "damaged", "warehouse_id": "w"},
+        {"variant_id": "v", "quantity": 2},
+    ]
+    server = Server(*(httpx2.Response(201, json={"id": "r"}) for _ in range(2)))
+    session = server.client.with_key("k")
+    await session.return_units(ORDER, lines, "one", refund_minor=5, reason="no lid")
+    await session.return_units(ORDER, {"v": 3}, "two", warehouse_id="w", refund=False)
+    assert [json.loads(asked.content) for asked in server.asked] == [
+        {"lines": lines, "refund_minor": 5, "reason": "no lid"},
+        {"lines": [{"variant_id": "v", "quantity": 3}], "warehouse_id": "w", "refund": False},
+    ]
 
 
 async def test_an_edit_with_an_etag_is_sent_once() -> None:

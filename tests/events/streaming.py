@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx2
 from fastapi import FastAPI
 from starlette.types import Message
+
+from lockstock.app import Services
 
 PATH = "/v1/stream/stock"
 PATIENCE_SECONDS = 60
@@ -181,3 +184,11 @@ async def reading_slowly(
         reader.hangs_up.set()
         reader.reads.set()
         await answering
+
+
+async def looked(services: Services, shop_id: UUID) -> None:
+    """Wait until those who watch a shop were told of its log to the end."""
+    last = await services.event_log.last(shop_id)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (services.streams._feeds[shop_id]._sequence or 0) < last:  # noqa: ASYNC110, SLF001
+            await asyncio.sleep(0.01)

@@ -148,34 +148,6 @@ async def test_a_shop_that_hides_nothing_says_all(hiding: Hiding) -> None:
     assert (line["available"], line["largest"]) == (UNITS, UNITS)
 
 
-async def test_a_stream_tells_words_and_not_how_often_they_stayed(
-    app: FastAPI, services: Services, hiding: Hiding
-) -> None:
-    query = {"shop": hiding.shop["id"], "variant": hiding.variant_id}
-    async with reading_slowly(app, **query) as reader:
-        await reader.until(lambda seen: len(seen.stock) == 1)
-        for _ in range(5):
-            await hiding.order(1)
-            await services.relay.drain()
-        await hiding.order(UNITS - 8)
-        await services.relay.drain()
-        await reader.until(lambda seen: seen.stock[-1]["availability"] == "low")
-        assert [each["availability"] for each in reader.stock] == ["in_stock", "low"]
-        assert {each["available"] for each in reader.stock} == {None}
-        # Nor do the ids: by their difference one would know how much is sold.
-        last = await services.event_log.last(hiding.shop["id"])
-        assert last > 5
-        assert not any(each.id.isdigit() for each in reader.events)
-        came_to = reader.last_id
-    del query["variant"]
-    await hiding.order(3)
-    await services.relay.drain()
-    async with reading_slowly(app, **query, last_event_id=came_to) as reader:
-        await reader.until(lambda seen: [each["availability"] for each in seen.stock] == ["out"])
-    async with reading_slowly(app, **query, last_event_id="1") as reader:
-        await reader.until_kind("reset")
-
-
 async def test_staff_see_numbers_on_the_stream(
     app: FastAPI, services: Services, hiding: Hiding, client: httpx2.AsyncClient
 ) -> None:

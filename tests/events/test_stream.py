@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from lockstock.app import Services
 from lockstock.events.stream import feed, subscription
 from lockstock.events.stream.contract import TooManyStreams, Watch
-from lockstock.events.stream.places import Places
 from lockstock.events.stream.rules import Seen
 from lockstock.events.stream.subscription import MOST_WAITING, Subscription
 from lockstock.kernel.database import Connection, Database
@@ -21,7 +20,7 @@ from lockstock.products.contract import NewProduct, NewVariant, Product, Product
 from lockstock.warehouses import service as warehouses
 from lockstock.warehouses.contract import Cause, Deactivate
 from lockstock.warehouses.stock.contract import Adjust, Adjustment
-from tests.events.streaming import PATH, reading, reading_slowly
+from tests.events.streaming import PATH, looked, reading, reading_slowly
 from tests.orders.market import Market
 from tests.servers import environment, running, servers
 
@@ -261,7 +260,7 @@ async def test_a_slow_reader_is_told_the_newest_state_only(
         for _ in range(30):
             await adjust(market, 1)
             await services.relay.drain()
-            await _looked(services, market.shop.id)
+            await looked(services, market.shop.id)
         assert reader.newest() == 11
         [stream] = services.streams._open  # noqa: SLF001
         assert len(stream) <= 1
@@ -269,14 +268,6 @@ async def test_a_slow_reader_is_told_the_newest_state_only(
         await reader.until_available(41)
         # One was being written when the reader stopped, and one came of all the others.
         assert len(reader.stock) <= 3
-
-
-async def _looked(services: Services, shop_id: UUID) -> None:
-    """Wait until the shop's log was read to its end."""
-    last = await services.event_log.last(shop_id)
-    async with asyncio.timeout(60):
-        while (services.streams._feeds[shop_id]._sequence or 0) < last:  # noqa: ASYNC110, SLF001
-            await asyncio.sleep(0.01)
 
 
 async def test_a_reader_who_goes_away_leaves_nothing_behind(
@@ -342,7 +333,7 @@ def _seen(number: int) -> Seen:
 
 
 def test_what_waits_for_a_reader_is_bounded() -> None:
-    stream = Subscription(_watch(new_id()), lambda place, _hidden: str(place))
+    stream = Subscription(_watch(new_id()))
     stream.begin(1, hidden=False)
     for number in range(10 * MOST_WAITING):
         stream.offer([_seen(number)], number, hidden=False)
@@ -350,7 +341,7 @@ def test_what_waits_for_a_reader_is_bounded() -> None:
 
 
 async def test_who_is_cut_off_between_two_of_many_is_told_all_of_them_again() -> None:
-    stream = Subscription(_watch(new_id()), lambda place, _hidden: str(place))
+    stream = Subscription(_watch(new_id()))
     stream.begin(1, hidden=False)
     stream.offer([_seen(number) for number in range(120)], 9, hidden=False)
     stream.end()
@@ -358,17 +349,3 @@ async def test_who_is_cut_off_between_two_of_many_is_told_all_of_them_again() ->
     ids = [line for text in texts for line in text.split("\n") if line.startswith("id:")]
     # The first is that of `ready`.
     assert ids == ["id: 1"] * 120 + ["id: 9"]
-
-
-def test_a_hidden_place_can_be_read_by_its_shop_only() -> None:
-    shop_id, places = new_id(), Places(["a" * 32, "b" * 32])
-    event_id = places.write(shop_id, 42, hidden=True)
-    assert "42" not in event_id
-    assert len(event_id) == len(places.write(shop_id, 4_200_000, hidden=True))
-    assert places.read(shop_id, event_id, hidden=True) == 42
-    assert Places(["b" * 32, "a" * 32]).read(shop_id, event_id, hidden=True) == 42
-    assert Places(["c" * 32]).read(shop_id, event_id, hidden=True) is None
-    assert places.read(new_id(), event_id, hidden=True) is None
-    head, tail = event_id[:-8], event_id[-8:]
-    for bad in ("42", "", "....", "é", head + tail[::-1], head + "AAAAAAAA", event_id * 3):
-        assert places.read(shop_id, bad, hidden=True) is None

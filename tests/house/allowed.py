@@ -6,6 +6,7 @@ An exception that nothing needs any more is a fault too, so this list only shrin
 from collections.abc import Mapping
 
 LISTING = "src/lockstock/products/listing/store.py"
+IN_STOCK_LISTING = "src/lockstock/products/listing/in_stock/store.py"
 _SORTED_PAGES = "one function picks it by shop, search and order from the mapping STATEMENTS"
 _ALL_SHOPS = "a list over all shops may ask every node"
 _SWEEP = "step one of a sweep: which shops have something due; step two is shop by shop"
@@ -33,6 +34,7 @@ LOOSE_SQL = {
     "src/lockstock/kernel/migrate.py: _upgrade": "alembic's connection, not the service's",
     "src/lockstock/kernel/migrate.py: _upgrade_alone": "alembic's connection, not the service's",
     f"{LISTING}: candidates": _SORTED_PAGES,
+    f"{IN_STOCK_LISTING}: candidates_in_stock": _SORTED_PAGES,
     **{
         f"src/lockstock/{service}/migrations/0001_initial.py: upgrade": _DDL
         for service in ("users", "shops", "products", "warehouses", "orders", "events")
@@ -40,6 +42,8 @@ LOOSE_SQL = {
     "src/lockstock/warehouses/migrations/0005_destinations.py: upgrade": _DDL,
     "src/lockstock/shops/migrations/0004_outbox.py: upgrade": _DDL,
     "src/lockstock/products/migrations/0002_outbox.py: upgrade": _DDL,
+    "src/lockstock/products/migrations/0003_in_stock.py: upgrade": _DDL,
+    "src/lockstock/events/migrations/0004_in_stock_cursors.py: upgrade": _DDL,
     "src/lockstock/warehouses/migrations/0007_outbox.py: upgrade": _DDL,
     "src/lockstock/warehouses/migrations/0008_low_stock.py: upgrade": _DDL,
     "src/lockstock/events/migrations/0003_low_stock_cursors.py: upgrade": _DDL,
@@ -67,6 +71,11 @@ MISPLACED = {
         for head in ("LIST_IN_SHOP", "LIST", "FIND_IN_SHOP", "FIND")
         for sort in _SORTS
     },
+    **{
+        f"{IN_STOCK_LISTING}: {head}_BY_{sort}": _SORTED_PAGES
+        for head in ("IN_STOCK_IN_SHOP", "IN_STOCK")
+        for sort in _SORTS
+    },
 }
 
 # Where statements may name the schemas of several services.
@@ -79,7 +88,12 @@ OTHER_SCHEMAS = {
 # Statements over shop data that are not of one shop.
 MANY_SHOPS = {
     **{f"{LISTING}: {head}_BY_{sort}": _ALL_SHOPS for head in ("LIST", "FIND") for sort in _SORTS},
-    f"{LISTING}: VARIANTS_OF_PRODUCTS": "the products of one page, each with its shop",
+    **{f"{IN_STOCK_LISTING}: IN_STOCK_BY_{sort}": _ALL_SHOPS for sort in _SORTS},
+    "src/lockstock/products/listing/relevance/store.py: MOST_RELEVANT_IN_ALL": _ALL_SHOPS,
+    "src/lockstock/products/in_stock/store.py: DUE_PRODUCTS": _SWEEP,
+    "src/lockstock/events/in_stock/store.py: CURSORS_WITH_NEWS": _SWEEP,
+    "src/lockstock/events/in_stock/store.py: SAVE_CURSORS": "of all that were looked at",
+    f"{LISTING}: FILL_IN_VARIANTS": "the products of one page, each with its shop",
     "src/lockstock/shops/store.py: GET_SHOPS": _ALL_SHOPS,
     "src/lockstock/shops/store.py: LIST_SHOPS": _ALL_SHOPS,
     "src/lockstock/shops/store.py: LIST_SHOPS_OF": _ALL_SHOPS,
@@ -94,6 +108,7 @@ MANY_SHOPS = {
         "the variants of one page, each with its shop"
     ),
     "src/lockstock/warehouses/reservations/store.py: DUE_SHOPS": _SWEEP,
+    "src/lockstock/warehouses/reservations/caps/store.py: CAPPED_CUSTOMERS": _SWEEP,
     "src/lockstock/orders/endings/store.py: DUE_ORDERS": _SWEEP,
     "src/lockstock/orders/endings/store.py: DUE_STOCK_CHECKS": _SWEEP,
     "src/lockstock/orders/payments/lookups/store.py: DUE_CLOSINGS": _SWEEP,
@@ -125,6 +140,9 @@ SKIPS_LOCKED = {
     "src/lockstock/events/webhooks/sending/store.py: LOCK_RECEIVER": "sending to webhooks",
     "src/lockstock/warehouses/reservations/store.py: LOCK_DUE_STOCK": "sweep of expired holds",
     "src/lockstock/warehouses/reservations/store.py: END_EMPTIED": "sweep of expired holds",
+    "src/lockstock/warehouses/reservations/caps/store.py: FORGET_CUSTOMERS": (
+        "sweep of customers with nothing open"
+    ),
     "src/lockstock/orders/endings/store.py: LOCK_DUE_ORDERS": "sweep of orders past their deadline",
     "src/lockstock/orders/payments/inbox/store.py: CLAIM_EVENTS": "inbox of provider events",
     "src/lockstock/orders/payments/refunds/store.py: CLAIM_REFUNDS": "outbox of refunds",

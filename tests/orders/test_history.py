@@ -120,6 +120,30 @@ async def test_its_customer_sees_what_happened_and_when_and_nobodys_name(till: T
     assert {(item["request_id"], item["outcome"]) for item in others} == {(None, None)}
 
 
+async def test_what_staff_wrote_of_a_return_and_a_refund_is_not_for_its_customer(
+    till: Till,
+) -> None:
+    order = await returned(till)
+    asked = await act(till, order, "refunds", amount_minor=1, reason="to calm them")
+    await till.run(
+        "UPDATE orders.refunds SET status = 'failed', next_try_at = NULL, failure = 'bank: no', "  # noqa: S608
+        f"failed_at = statement_timestamp() WHERE id = '{asked['id']}'"
+    )
+    here = f"{till.base}/orders/{order['id']}"
+    seen = {
+        user.id: (await till.get(f"{here}/returns", user))["items"]
+        + (await till.get(f"{here}/refunds", user))["items"]
+        for user in (till.owner, till.customer)
+    }
+    said = [(item["reason"], item.get("failure")) for item in seen[till.owner.id]]
+    assert said == [("torn by us", None), ("torn by us", None), ("to calm them", "bank: no")]
+    silent = {"reason": None, "failure": None}
+    assert seen[till.customer.id] == [
+        item | {name: silent[name] for name in silent.keys() & item.keys()}
+        for item in seen[till.owner.id]
+    ]
+
+
 async def test_why_a_customer_cancelled_is_kept_and_shown_to_both(till: Till) -> None:
     order = await till.place()
     path = f"{till.base}/orders/{order['id']}/cancel"

@@ -72,6 +72,9 @@ PLAIN = [
     "limit=3&sort=-price",
     "sort=newest&in_stock=true",
     "q=tee",
+    "q=tee&sort=relevance&limit=2",
+    "q=tee&in_stock=true",
+    "in_stock=true&limit=2",
     "in_stock=false&limit=200",
 ]
 NOT_PLAIN = [
@@ -81,6 +84,8 @@ NOT_PLAIN = [
     "limit=3&limit=4",
     "limit=",
     "sort=cheapest",
+    "sort=relevance",
+    "sort=relevance&q=",
     "sort=%2Dprice",
     "q=f%C3%BCr",
     "q=f%FCr",

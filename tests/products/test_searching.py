@@ -117,11 +117,11 @@ async def test_a_product_is_found_by_its_own_name_and_half_of_it(
     *whole, last = words(name)
     typed = [name, " ".join([*whole, last[:1]])]
     statement = """
-        SELECT array_to_tsvector(string_to_array($1, ' ')) @@ query::text::tsquery
+        SELECT $1::text::tsvector @@ query::text::tsquery
         FROM unnest($2::text[]) AS query
     """
     queries = [to_query(text) for text in typed]
     found = await database.read(
-        lambda connection: connection.fetch(statement, rules.search_words(product), queries)
+        lambda connection: connection.fetch(statement, rules.search_vector(product), queries)
     )
     assert [row[0] for row in found] == [True, True]

@@ -12,6 +12,7 @@ import pytest
 
 from lockstock.kernel.database import Connection, Database
 from lockstock.warehouses.reservations import store as reservations
+from lockstock.warehouses.reservations.caps import store as caps
 from lockstock.warehouses.stock import store as stock
 from lockstock.warehouses.stock.rules import Level
 
@@ -63,7 +64,7 @@ def without_the_lock_on_customers(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         pass
 
     with monkeypatch.context() as patch:
-        patch.setattr(reservations, "lock_customers", lock_nobody)
+        patch.setattr(caps, "lock_customers", lock_nobody)
         yield
 
 

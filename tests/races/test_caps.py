@@ -48,7 +48,11 @@ async def twenty_at_once(depot: Depot) -> int:
     """Order 20 different goods at once, which share no stock row; return how many are held."""
     customer = new_id()
     asks = [order_of(depot, customer, good) for good in GOODS]
-    answers = await asyncio.gather(*(depot.reserve(ask) for ask in asks))
+    # Of processes of their own: one process would gather them into a batch, and they never meet.
+    processes = [Depot(depot.database, depot.shop_id) for _ in asks]
+    answers = await asyncio.gather(
+        *(process.reserve(ask) for process, ask in zip(processes, asks, strict=True))
+    )
     refused = sum(isinstance(answer, TooManyOpenReservations) for answer in answers)
     held = sum(isinstance(answer, Reservation) for answer in answers)
     assert held + refused == len(GOODS)
@@ -60,6 +64,21 @@ async def test_20_orders_at_once_with_a_cap_of_3_are_3(depot: Depot) -> None:
         assert await twenty_at_once(depot) == CAP
     verdict = await audit(depot.database)
     assert verdict.holds, "\n".join(report(verdict))
+
+
+async def test_a_sweep_that_forgets_customers_meanwhile_lets_no_more_through(depot: Depot) -> None:
+    """A row that is deleted between two orders of a customer is a lock all the same."""
+
+    async def forget() -> None:
+        while True:
+            await depot.reservations.sweep(100)
+
+    sweeping = asyncio.create_task(forget())
+    for _ in range(3):
+        assert await twenty_at_once(depot) == CAP
+    sweeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sweeping
 
 
 async def test_if_orders_of_a_customer_did_not_wait_for_each_other_they_would_be_more(

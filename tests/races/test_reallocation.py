@@ -22,6 +22,7 @@ from lockstock.warehouses.reallocation.service import BATCH
 from lockstock.warehouses.reservations.contract import Reservation
 from lockstock.warehouses.shipping.contract import Shipment
 from tests.races import broken
+from tests.races.apart import apart
 from tests.warehouses.depot import Depot, cause
 
 pytestmark = pytest.mark.races
@@ -37,7 +38,7 @@ SCARCE = (25, 10)
 async def depot(database_url: str) -> AsyncIterator[Depot]:
     """A shop, with connections enough for all of them to meet in the database."""
     database = await Database.open(database_url, Limits(pool_size=16))
-    yield Depot(database)
+    yield apart(Depot(database))
     await database.close()
 
 
@@ -109,7 +110,7 @@ def deadlocks() -> float:
 async def test_orders_leave_while_others_buy_pay_and_ship_and_none_is_lost(depot: Depot) -> None:
     before = deadlocks()
     for _ in range(3):
-        shop = Depot(depot.database)
+        shop = apart(Depot(depot.database))
         left, unexpected = await everything_at_once(shop, ENOUGH)
         assert not unexpected
         # Nothing stays behind, and nothing is promised there.
@@ -124,7 +125,7 @@ async def test_orders_leave_while_others_buy_pay_and_ship_and_none_is_lost(depot
 async def test_with_too_little_room_for_all_no_unit_is_promised_twice(depot: Depot) -> None:
     before = deadlocks()
     for _ in range(3):
-        shop = Depot(depot.database)
+        shop = apart(Depot(depot.database))
         left, unexpected = await everything_at_once(shop, SCARCE)
         assert not unexpected
         assert left.kept_orders == len(left.stranded)
@@ -139,7 +140,7 @@ async def test_without_row_locks_units_are_promised_that_are_not_there(
     await broken.drop_checks(depot.database)
     with broken.without_row_locks(monkeypatch):
         for _ in range(ROUNDS):
-            await everything_at_once(Depot(depot.database), SCARCE)
+            await everything_at_once(apart(Depot(depot.database)), SCARCE)
             if await faults(depot):
                 break
     assert {"I1", "I2b", "I5", "I7"} & set(await faults(depot))
@@ -163,7 +164,7 @@ async def two_leave_for_each_other(depot: Depot) -> None:
 async def test_two_warehouses_that_are_left_at_once_lose_no_order(depot: Depot) -> None:
     before = deadlocks()
     for _ in range(3):
-        await two_leave_for_each_other(Depot(depot.database))
+        await two_leave_for_each_other(apart(Depot(depot.database)))
     assert deadlocks() == before
     verdict = await audit(depot.database)
     assert verdict.holds, "\n".join(report(verdict))

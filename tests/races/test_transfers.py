@@ -21,6 +21,7 @@ from lockstock.warehouses.transfers.contract import (
     StepNotAllowed,
 )
 from tests.races import broken
+from tests.races.apart import apart
 from tests.warehouses.depot import Depot, cause
 from tests.warehouses.transfers.carrying import Carrier, carrier, lines
 
@@ -124,7 +125,7 @@ RACES: list[Race] = [two_receipts, dispatch_and_cancel, ready_and_checkout, rece
 @pytest.mark.parametrize("race", RACES)
 async def test_one_of_them_wins_and_the_other_sees_it(database: Database, race: Race) -> None:
     for _ in range(5):
-        await race(await carrier(Depot(database)))
+        await race(await carrier(apart(Depot(database))))
     verdict = await audit(database)
     assert verdict.holds, "\n".join(report(verdict))
 
@@ -137,14 +138,14 @@ async def test_without_locks_both_would_win(
     with without_locks(monkeypatch):
         for _ in range(ROUNDS):
             with suppress(AssertionError):
-                await race(await carrier(Depot(database)))
+                await race(await carrier(apart(Depot(database))))
             if not (await audit(database)).holds:
                 break
     assert not (await audit(database)).holds
 
 
 async def test_transfers_in_both_directions_never_deadlock(database: Database) -> None:
-    depot = Depot(database)
+    depot = apart(Depot(database))
     north, south = await depot.open("north", "south")
     for warehouse in (north, south):
         await depot.receive(warehouse, tea=60, cup=60)

@@ -26,6 +26,7 @@ from lockstock.warehouses.stock.contract import (
 )
 from lockstock.warehouses.transfers.contract import NewTransfer, NotEnoughToMove
 from tests.races import broken
+from tests.races.apart import apart
 from tests.warehouses.depot import Depot, cause, variant
 
 pytestmark = pytest.mark.races
@@ -38,7 +39,7 @@ ROUNDS = 20
 async def depot(database_url: str) -> AsyncIterator[Depot]:
     """A shop, with connections enough for buyers to meet in the database."""
     database = await Database.open(database_url, Limits(pool_size=16))
-    yield Depot(database)
+    yield apart(Depot(database))
     await database.close()
 
 
@@ -271,7 +272,7 @@ async def test_an_unbroken_row_of_buyers_cannot_keep_a_warehouse_from_being_swit
     office = await Database.open(database_url, Limits(statement_timeout_seconds=5))
     looking = asyncio.create_task(look_one_after_the_other(depot, north))
     try:
-        await Depot(office, depot.shop_id).switch_off(north)
+        await apart(Depot(office, depot.shop_id)).switch_off(north)
         await looking
     finally:
         looking.cancel()

@@ -1,17 +1,20 @@
 """A cap on the open reservations of one customer in a shop."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
 
 from lockstock.kernel.database import Connection, Database, Limits
 from lockstock.kernel.errors import Refusal
+from lockstock.warehouses.reservations.caps import store as caps
 from lockstock.warehouses.reservations.contract import (
     OutOfStock,
     Reservation,
     Reserve,
     TooManyOpenReservations,
 )
+from lockstock.warehouses.reservations.service import START
 from tests.warehouses.depot import Depot
 
 
@@ -24,6 +27,7 @@ async def depot(database: Database) -> Depot:
 
 
 ANN, BOB = UUID(int=1), UUID(int=2)
+PATIENCE_SECONDS = 60
 
 
 def asking(depot: Depot, customer: UUID, most: int | None, seconds: int = 600) -> Reserve:
@@ -126,3 +130,89 @@ async def test_without_a_cap_reserving_costs_no_statement_more(database_url: str
         await one_connection.close()
     # The warehouses, the stock, what is kept and the time, the hold.
     assert counts == [4, 6]
+
+
+async def rows_of(depot: Depot) -> set[UUID]:
+    """The customers of the shop who have a row."""
+
+    async def read(connection: Connection) -> set[UUID]:
+        every = await caps.capped_customers(connection, START, 1000)
+        return {customer for shop, customer in every if shop == depot.shop_id}
+
+    return await depot.database.read(read)
+
+
+async def test_a_sweep_forgets_who_has_nothing_open(depot: Depot) -> None:
+    """Paid, released or past the deadline; who still has something open is kept."""
+    others = [UUID(int=number) for number in range(3, 6)]
+    asks = [asking(depot, customer, 1) for customer in (ANN, BOB, *others[:2])]
+    asks.append(asking(depot, others[2], 1, seconds=0))
+    for ask in asks:
+        assert isinstance(await depot.reserve(ask), Reservation)
+    assert await rows_of(depot) == {ANN, BOB, *others}
+    await depot.reservations.commit(depot.shop_id, [asks[1].order_id])
+    await depot.reservations.release(depot.shop_id, [asks[2].order_id])
+    await depot.reservations.sweep(100)
+    assert await rows_of(depot) == {ANN, others[1]}
+    # The cap holds, with the row or without.
+    for customer, kind in ((ANN, TooManyOpenReservations), (BOB, Reservation)):
+        assert isinstance(await depot.reserve(asking(depot, customer, 1)), kind)
+
+
+async def test_a_sweep_comes_to_every_customer_a_few_at_a_time(depot: Depot) -> None:
+    """However many of those before them are kept."""
+    for number in range(10, 15):
+        await depot.reserve(asking(depot, UUID(int=number), 1))
+    last = asking(depot, UUID(int=15), 1)
+    await depot.reserve(last)
+    await depot.reservations.release(depot.shop_id, [last.order_id])
+    for _ in range(3):
+        assert UUID(int=15) in await rows_of(depot)
+        await depot.reservations.sweep(2)
+    assert await rows_of(depot) == {UUID(int=number) for number in range(10, 15)}
+
+
+async def test_a_sweep_does_not_wait_for_who_reserves_at_this_moment(depot: Depot) -> None:
+    async def meanwhile(connection: Connection) -> None:
+        await caps.lock_customers(connection, depot.shop_id, [ANN])
+        await depot.reservations.sweep(100)
+
+    await depot.database.transaction(meanwhile)
+    assert await rows_of(depot) == {ANN}
+    await depot.reservations.sweep(100)
+    assert await rows_of(depot) == set()
+
+
+async def test_who_meets_the_sweep_waits_and_has_a_row_again(depot: Depot) -> None:
+    """A row that goes while it is waited for is a lock all the same."""
+    ask = asking(depot, ANN, 1)
+    await depot.reserve(ask)
+    await depot.reservations.release(depot.shop_id, [ask.order_id])
+
+    # Of processes of their own, so that they are not gathered into one batch.
+    others = [Depot(depot.database, depot.shop_id) for _ in range(3)]
+
+    async def sweep(connection: Connection) -> list[asyncio.Task[Reservation | Refusal]]:
+        assert await caps.forget_customers(connection, depot.shop_id, [ANN]) == 1
+        coming = [asyncio.create_task(other.reserve(asking(depot, ANN, 1))) for other in others]
+        await wait_for_waiters(depot, await connection.fetchval("SELECT pg_backend_pid()"))
+        return coming
+
+    answers = await asyncio.gather(*await depot.database.transaction(sweep))
+    assert sum(isinstance(answer, Reservation) for answer in answers) == 1
+    assert await rows_of(depot) == {ANN}
+
+
+async def wait_for_waiters(depot: Depot, pid: int) -> None:
+    """Return when somebody waits for what this session has locked."""
+
+    async def count(connection: Connection) -> int:
+        found: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))", pid
+        )
+        return found
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        # Another session changes it.
+        while not await depot.database.read(count):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

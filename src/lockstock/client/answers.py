@@ -337,8 +337,20 @@ class Shipment(TypedDict):
     status: str
 
 
+class ReturnPart(TypedDict):
+    """So many units of a return, where they went out from, and where they come back to."""
+
+    variant_id: str
+    quantity: int
+    from_warehouse_id: str
+    to_warehouse_id: str
+    condition: Literal["good", "damaged"]
+
+
 class Return(TypedDict):
-    """Units that come back."""
+    """Units that come back, and the money that goes back for them."""
 
     id: str
     status: str
+    parts: list[ReturnPart]
+    refund: Money

@@ -1,11 +1,36 @@
 """Calls about orders, from the basket to the return."""
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, cast
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from lockstock.client.answers import Items, Order, OrderId, Return, Shipment
 from lockstock.client.calls import Calls, Units, given, lines_of
 from lockstock.client.news import HistoryEntry
+
+
+class ReturnLine(TypedDict):
+    """Units that come back in one condition, `good` if none is said.
+
+    `warehouse_id`: where these come back to, if not where the rest does.
+    """
+
+    variant_id: str
+    quantity: int
+    condition: NotRequired[Literal["good", "damaged"]]
+    warehouse_id: NotRequired[str]
+
+
+class ReturnFields(TypedDict, total=False):
+    """What else can be said of a return.
+
+    `warehouse_id`: where it comes back to, if not where it was shipped from. `refund`: whether
+    money goes back: the price of the units, or `refund_minor`.
+    """
+
+    warehouse_id: str
+    refund: bool
+    refund_minor: int
+    reason: str
 
 
 class OrderCalls(Calls):
@@ -72,13 +97,14 @@ class OrderCalls(Calls):
     async def return_units(
         self,
         order: OrderId,
-        units: Units,
+        units: Units | Sequence[ReturnLine],
         key: str,
-        **fields: Any,  # noqa: ANN401
+        **fields: Unpack[ReturnFields],
     ) -> Return:
-        """Take shipped units back. `fields`: reason, warehouse_id, refund, ..."""
+        """Take shipped units back: good ones by variant, or lines that say in which condition."""
         path = f"/v1/shops/{order['shop_id']}/orders/{order['id']}/returns"
-        body = {"lines": lines_of(units)} | fields
+        lines = lines_of(units) if isinstance(units, Mapping) else list(units)
+        body = {"lines": lines, **fields}
         return cast("Return", await self._send("POST", path, body, key=key))
 
     async def returns(self, order: OrderId) -> list[Return]:

@@ -3,7 +3,7 @@
 from lockstock.client.account import AccountCalls
 from lockstock.client.calls import Place, Units
 from lockstock.client.events import EventCalls
-from lockstock.client.orders import OrderCalls
+from lockstock.client.orders import OrderCalls, ReturnFields, ReturnLine
 from lockstock.client.payments import PaymentCalls
 from lockstock.client.products import ProductCalls
 from lockstock.client.shops import ShopCalls
@@ -11,7 +11,7 @@ from lockstock.client.stock import StockCalls
 from lockstock.client.transfers import TransferCalls
 from lockstock.client.webhooks import WebhookCalls
 
-__all__ = ["Place", "Session", "Units"]
+__all__ = ["Place", "ReturnFields", "ReturnLine", "Session", "Units"]
 
 
 class Session(

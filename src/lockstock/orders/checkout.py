@@ -13,7 +13,7 @@ async def place(call: HotCall) -> HotAnswer | None:
     """Place the order of a person who is logged in."""
     headers = call.headers
     key = headers.get(b"idempotency-key", b"").decode("latin-1")
-    actor = call.state.gate.remembered(headers.get(b"authorization", b""))
+    actor = call.state.gate.person(headers.get(b"authorization", b""))
     if (
         actor is None
         or not key.isascii()

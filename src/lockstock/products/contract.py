@@ -29,7 +29,7 @@ def _no_twins(given: object, check: ValidatorFunctionWrapHandler) -> object:
 
 
 Attributes = Annotated[dict[Name, Name], Field(max_length=20), WrapValidator(_no_twins)]
-Sort = Literal["name", "-name", "newest", "price", "-price"]
+Sort = Literal["name", "-name", "newest", "price", "-price", "relevance"]
 
 
 class Variant(Noun):
@@ -133,14 +133,16 @@ class ProductList(Noun):
 
     `q`: every word of it is in the name, description, SKUs or attributes, the last one as a
     beginning; or it is a SKU. `unpublished`: also those, of one shop. `price` sorts by a product's
-    lowest price, `-price` by its highest; over all shops by currency first.
+    lowest price, `-price` by its highest; over all shops by currency first. `relevance` needs `q`:
+    what has the words in its name comes first, then in its SKUs, attributes and description, of
+    the 2,000 newest that are found. Without `sort`: by relevance with a `q`, else by name.
     """
 
     shop_id: UUID | None = None
     q: str | None = None
     in_stock: bool = False
     unpublished: bool = False
-    sort: Sort = "name"
+    sort: Sort | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -188,7 +190,9 @@ class Products(Protocol):
         ...
 
     async def list_products(self, ask: ProductList) -> Page[Product]:
-        """A page of products with live availability. Raises InvalidInput for a bad cursor.
+        """A page of products with live availability.
+
+        Raises InvalidInput for a bad cursor, and for relevance without words.
 
         With `in_stock` a page may have fewer than `limit` items and still a next one.
         """

@@ -165,7 +165,13 @@ class ProductQuery(BaseModel):
     unpublished: Annotated[
         bool, Query(description="also what is not published, for who works in the shop")
     ] = False
-    sort: Annotated[Sort, Query(description="in which order; `-` is descending")] = "name"
+    sort: Annotated[
+        Sort | None,
+        Query(
+            description="in which order; `-` is descending, `relevance` needs `q`. "
+            "Without: `relevance` where there is a `q`, else `name`"
+        ),
+    ] = None
     cursor: Cursor = None
     limit: Limit = 50
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,8 @@ from lockstock.warehouses.stock.contract import Availability
 # A product is found by this many different words of it, those of its description last: the
 # database takes no more than a megabyte of them.
 MOST_WORDS = 2_000
+# The last place in a text that the database tells from those after it.
+LAST_PLACE = 16_383
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,16 +230,35 @@ def sku_word(sku: str) -> str:
     return f"={sku.lower()}"
 
 
-def search_words(product: StoredProduct) -> str:
-    """Return the words that a product is found by, with a space between them."""
-    found = words(product.name)
+def quoted(word: str) -> str:
+    """Return a word as it stands in the text of a tsvector or a tsquery."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def search_vector(product: StoredProduct) -> str:
+    """Return the words that a product is found by, as the text of a tsvector.
+
+    Weight A is its name, B its SKUs, C their attributes, D its description. A word counts once in
+    each of them: who repeats it does not come first for that.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for place, (word, weight) in enumerate(_weighted(product), 1):
+        if word in found or len(found) < MOST_WORDS:
+            found.setdefault(word, {}).setdefault(weight, min(place, LAST_PLACE))
+    return " ".join(
+        f"{quoted(word)}:{','.join(f'{place}{weight}' for weight, place in places.items())}"
+        for word, places in found.items()
+    )
+
+
+def _weighted(product: StoredProduct) -> Iterator[tuple[str, str]]:
+    yield from ((word, "A") for word in words(product.name))
     for variant in product.variants:
-        found += [sku_word(variant.sku), *words(variant.sku)]
+        yield from ((word, "B") for word in (sku_word(variant.sku), *words(variant.sku)))
     for variant in product.variants:
         for value in variant.attributes.values():
-            found += words(value)
-    found += words(product.description or "")
-    return " ".join(list(dict.fromkeys(found))[:MOST_WORDS])
+            yield from ((word, "C") for word in words(value))
+    yield from ((word, "D") for word in words(product.description or ""))
 
 
 # What an edit changes. Availability changes by itself, and a change of it spoils no edit.

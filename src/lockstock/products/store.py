@@ -11,7 +11,8 @@ from lockstock.kernel.database import Connection, Row
 from lockstock.kernel.money import Money
 from lockstock.kernel.text import sort_key
 from lockstock.products.contract import FindVariants, FoundVariant, Quote
-from lockstock.products.rules import StoredProduct, StoredVariant, search_words
+from lockstock.products.in_stock.rules import first_check
+from lockstock.products.rules import StoredProduct, StoredVariant, search_vector
 
 
 def product_of(row: Row, variants: list[StoredVariant]) -> StoredProduct:
@@ -93,10 +94,11 @@ async def sku_owners(connection: Connection, shop_id: UUID, skus: Sequence[str])
 INSERT_PRODUCTS = """
     INSERT INTO products.products (
         shop_id, id, name, name_key, description, published, currency,
-        lowest_price_minor, highest_price_minor, search, request_digest, created_at, updated_at
+        lowest_price_minor, highest_price_minor, search, request_digest, created_at, updated_at,
+        stock_check_at
     )
     SELECT $1, id, name, name_key, description, published, $2,
-        lowest, highest, array_to_tsvector(string_to_array(words, ' ')), digest, $3, $3
+        lowest, highest, words::tsvector, digest, $3, $3, $13
     FROM unnest(
         $4::uuid[], $5::text[], $6::text[], $7::text[], $8::boolean[],
         $9::bigint[], $10::bigint[], $11::text[], $12::bytea[]
@@ -127,8 +129,9 @@ async def insert_products(
         [product.published for product in products],
         [min(of_product) for of_product in prices],
         [max(of_product) for of_product in prices],
-        [search_words(product) for product in products],
+        [search_vector(product) for product in products],
         digests,
+        first_check(first.created_at),
     )
     return {row["id"] for row in rows}
 
@@ -213,7 +216,7 @@ UPDATE_PRODUCT = """
     UPDATE products.products
     SET name = $3, name_key = $4, description = $5, published = $6,
         lowest_price_minor = $7, highest_price_minor = $8,
-        search = array_to_tsvector(string_to_array($9, ' ')), updated_at = $10
+        search = $9::text::tsvector, updated_at = $10
     WHERE shop_id = $1 AND id = $2
 """
 
@@ -231,7 +234,7 @@ async def update_product(connection: Connection, product: StoredProduct, at: dat
         product.published,
         min(prices),
         max(prices),
-        search_words(product),
+        search_vector(product),
         at,
     )
 

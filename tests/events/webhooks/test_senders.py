@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import Counter
+from operator import itemgetter
+from uuid import UUID
 
 import httpx2
 import pytest
+import structlog
 
 from lockstock.events.webhooks.sending import store as sending_store
 from lockstock.events.webhooks.sending.service import (
@@ -12,6 +15,7 @@ from lockstock.events.webhooks.sending.service import (
     MOST_WHILE_FAILING,
     SendingService,
 )
+from lockstock.kernel.database import Connection
 from lockstock.kernel.ids import new_id
 from tests.events.webhooks.desk import Desk
 from tests.events.webhooks.receiver import Manner, receiving
@@ -19,6 +23,7 @@ from tests.servers import environment, running
 from tests.shops.people import shop_of, somebody
 
 PATIENCE_SECONDS = 60
+_id = itemgetter("id")
 
 
 async def _until(sending: SendingService, condition: object) -> None:
@@ -83,6 +88,30 @@ async def test_a_process_has_a_bounded_number_of_attempts(desk: Desk) -> None:
         await sending.begin()
         assert hanging.most_under_way == 2
         await sending.close()
+
+
+async def test_a_webhook_that_something_is_wrong_with_keeps_no_other_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left, and has its turn when it is right again."""
+    first, *_ = sorted([await desk.make(url=desk.receiver.url(f"/{n}")) for n in range(3)], key=_id)
+    lock = sending_store.lock_receiver
+    await desk.paid(1)
+    with monkeypatch.context() as broken:
+
+        async def fail(connection: Connection, shop_id: UUID, webhook_id: UUID) -> object:
+            if str(webhook_id) == first["id"]:
+                raise LookupError("an event that is not there")
+            return await lock(connection, shop_id, webhook_id)
+
+        broken.setattr(sending_store, "lock_receiver", fail)
+        with structlog.testing.capture_logs() as lines:
+            await desk.send()
+    assert len(desk.receiver.got) == 2
+    left = {line["webhook"] for line in lines if line["event"] == "webhook_left_for_later"}
+    assert left == {first["id"]}
+    await desk.send()
+    assert len(desk.receiver.got) == 3
 
 
 async def test_two_processes_deliver_each_event_once_and_in_order(desk: Desk) -> None:

@@ -62,6 +62,10 @@ async def test_what_was_said_of_a_payment_is_not_for_its_customer(till: Till) ->
     payment = await flagged(till)
     path = f"{till.base}/orders/{payment['order_id']}/payments"
     link = f"/v1/sandbox/payments/{payment['id']}"
+    for user, flag in ((till.owner, True), (till.customer, False)):
+        [shown] = (await till.get(path, user))["items"]
+        assert shown["review"] is flag
+    assert answered(await till.client.get(link), 200)["review"] is False
     said = f"{till.base}/payments/{payment['id']}/reviewed"
     answered(await till.post(said, {"reason": "looks like fraud"}, user=till.owner), 200)
     for user, seen in ((till.owner, "looks like fraud"), (till.customer, None)):

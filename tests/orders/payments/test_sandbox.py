@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+import structlog
 
 from lockstock import app as wiring
 from lockstock.settings import Settings
@@ -185,6 +186,47 @@ async def test_a_cancel_that_times_out_is_sent_again(till: Till) -> None:
     assert (await till.stands(order))[1] == ["pending"]
     await till.later()
     assert await till.stands(order) == ("cancelled", ["cancelled"], [])
+
+
+async def test_a_time_out_that_was_asked_for_is_logged_as_one(till: Till) -> None:
+    """A warning, without a traceback; anything else that a provider raises is an error."""
+    order = await till.place()
+    await till.time_out(order, "create")
+    with structlog.testing.capture_logs() as lines:
+        await till.post(order["pay"], {"provider": "sandbox"}, key="pay")
+        payment = answered(await till.post(order["pay"], {"provider": "sandbox"}, key="pay"))
+        await till.tell(payment)
+        answered(await till.post(f"{till.base}/orders/{order['id']}/cancel"), 200)
+        await till.time_out(order, "refund")
+        await till.work()
+    other = await till.place()
+    await till.start(other)
+    answered(await till.post(f"{till.base}/orders/{other['id']}/cancel"), 200)
+    await till.time_out(other, "cancel")
+    with structlog.testing.capture_logs() as later:
+        await till.work()
+    left = [line for line in lines + later if line["log_level"] in ("warning", "error")]
+    assert [(line["event"], line["log_level"]) for line in left] == [
+        ("payment_not_opened", "warning"),
+        ("refund_not_taken", "warning"),
+        ("provider_did_not_answer", "warning"),
+    ]
+    assert all("told to let" in line["reason"] and "exc_info" not in line for line in left)
+
+
+async def test_what_else_a_provider_raises_is_logged_as_an_error(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ValueError("a bug of the adapter")
+
+    monkeypatch.setattr(till.services.payments.providers["sandbox"], "create", fail)
+    order = await till.place()
+    with structlog.testing.capture_logs() as lines:
+        answer = await till.post(order["pay"], {"provider": "sandbox"})
+    refused(answer, 503, "provider_unavailable")
+    [line] = [line for line in lines if line["event"] == "payment_not_opened"]
+    assert (line["log_level"], type(line["exc_info"])) == ("error", ValueError)
 
 
 async def test_a_stranger_cannot_break_anothers_payment(till: Till) -> None:

@@ -184,7 +184,8 @@ async def test_a_refund_that_fails_after_all_is_flagged_once(
     content = refund_event(kind, refund)
     assert answered(await send(till, content), 202)["event_id"] == content["id"]
     assert await till.stands(order) == ("cancelled", ["captured"], [("cancelled", "failed")])
-    [failed] = (await till.get(f"{till.base}/orders/{order['id']}/refunds"))["items"]
+    here = f"{till.base}/orders/{order['id']}/refunds"
+    [failed] = (await till.get(here, till.owner))["items"]
     assert (failed["failure"], failed["done_at"]) == ("Stripe: expired_or_canceled_card.", None)
     path = f"{till.base}/payments"
     [flagged] = (await till.get(f"{path}?review=true", till.owner))["items"]

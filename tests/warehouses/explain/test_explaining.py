@@ -71,6 +71,18 @@ async def test_what_is_held_names_the_orders_and_until_when(
     assert "5 on hand - 4 held - 0 committed = 1 free." in here.sentences
 
 
+async def test_what_one_order_holds_is_said_in_one_sentence(
+    depot: Depot, why: ExplanationsService
+) -> None:
+    [main] = await depot.open("main")
+    await depot.receive(main, tea=5)
+    held = await depot.reserve(depot.asking(300, tea=2))
+    assert isinstance(held, Reservation)
+    here = await available_here(depot, why, main)
+    until = held.expires_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert f"Held by 1 unpaid order, until {until}." in here.sentences
+
+
 async def test_a_hold_past_its_deadline_holds_nothing(
     depot: Depot, why: ExplanationsService
 ) -> None:

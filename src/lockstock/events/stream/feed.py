@@ -1,8 +1,7 @@
 """The one who looks at a shop for all who watch it in this process, as long as somebody does."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,13 +14,13 @@ from lockstock.events.stream.contract import (
     ShopsWithSettings,
     StockSettings,
 )
-from lockstock.events.stream.places import Places
 from lockstock.events.stream.rules import Seen
 from lockstock.events.stream.store import News
 from lockstock.events.stream.subscription import Subscription
+from lockstock.events.stream.words import Turned, Words
 from lockstock.kernel import telemetry
 from lockstock.kernel.errors import Refusal
-from lockstock.warehouses.low_stock.contract import AvailabilityGrade, Freed, LowStockWatch
+from lockstock.warehouses.low_stock.contract import LowStockWatch
 from lockstock.warehouses.stock.contract import Stock
 
 PAUSE_SECONDS = 0.25
@@ -33,10 +32,11 @@ MOST_EVENTS = 1_000
 MOST_MISSED = 5_000
 # With more variants than this, the reader loads the list anew instead.
 MOST_VARIANTS = 1_000
-# Of which it is remembered what customers were told, in a shop that hides its numbers.
-MOST_GRADES = 10_000
+# Variants whose words are read and remembered for those who watch a whole shop that hides numbers.
+MOST_WORDS = 10_000
 # Variants in one question to another service.
 AT_ONCE = 500
+FIRST = UUID(int=0)
 
 
 class Log(Protocol):
@@ -64,7 +64,6 @@ class Sources:
     stock: Stock
     catalogue: Catalogue
     shops: ShopsWithSettings
-    places: Places
     turns: asyncio.Semaphore
 
 
@@ -85,7 +84,9 @@ class Feed:
         self._sequence: int | None = None
         self._until: datetime | None = None
         self._settings: StockSettings | None = None
-        self._grades: OrderedDict[UUID, AvailabilityGrade] = OrderedDict()
+        # Whether the settings are others than those by which readers were told so far.
+        self._anew = False
+        self._words = Words()
 
     @property
     def is_watched(self) -> bool:
@@ -136,21 +137,23 @@ class Feed:
             self._sequence = await self._sources.log.last(self._shop_id)
         news = await self._sources.log.news(self._shop_id, self._sequence, MOST_EVENTS)
         freed = await self._sources.low_stock.freed(self._shop_id, self._until, MOST_VARIANTS)
-        everything = await self._settle(news)
+        await self._settle(news)
         changed = news.variant_ids | set(freed.variant_ids)
-        everything = everything or freed.more or len(changed) > MOST_VARIANTS
+        too_many = news.anything or freed.more or len(changed) > MOST_VARIANTS
+        everything = self._anew or too_many
         wanted: Wanted = {
             each: each.concerned(set(changed), everything=everything) for each in self._members
         }
         for each in newcomers:
             wanted[each] = await self._missed(each, self._sequence, changed)
-        await self._tell(wanted, newcomers, news, freed)
+        stocked = await self._stocked(newcomers, everything=everything)
+        await self._tell(wanted, newcomers, stocked, (news.sequence, freed.until))
         self._sequence, self._until = news.sequence, freed.until
 
-    async def _settle(self, news: News) -> bool:
-        """Learn the shop's settings; whether any variant may be told of otherwise from now on."""
+    async def _settle(self, news: News) -> None:
+        """Learn the shop's settings, and whether all may be told of otherwise from now on."""
         if self._settings is not None and SHOP_CHANGED not in news.kinds:
-            return news.anything
+            return
         before = self._settings
         self._settings = await self._sources.shops.get(self._shop_id)
         now = self._settings
@@ -160,8 +163,8 @@ class Feed:
         )
         if is_other:
             # The same word may stand for another number now, or for one that was told before.
-            self._grades.clear()
-        return is_other or news.anything
+            self._words.forget()
+            self._anew = True
 
     async def _missed(
         self, newcomer: Subscription, sequence: int, changed: frozenset[UUID] | set[UUID]
@@ -173,9 +176,9 @@ class Feed:
             return set(watch.variant_ids)
         if watch.last_event_id is None:
             return set()
-        after = self._sources.places.read(
-            self._shop_id, watch.last_event_id, hidden=self._hides(newcomer)
-        )
+        # Where numbers are hidden an id says nothing, as what changed since would be told whatever
+        # its word was before.
+        after = None if self._hides(newcomer) else rules.place_of(watch.last_event_id)
         if after is None or after > sequence:
             return None
         gap = await self._sources.log.news(self._shop_id, after, MOST_MISSED + 1)
@@ -187,39 +190,89 @@ class Feed:
             return None
         return missed
 
+    async def _stocked(
+        self, newcomers: Sequence[Subscription], *, everything: bool
+    ) -> list[UUID] | None:
+        """Return what must be read for the words of the whole shop; None: nothing more than usual.
+
+        At most one more than can be remembered.
+        """
+        is_whole_watched = any(
+            self._hides(each) and each.watch.variant_ids is None
+            for each in (*self._members, *newcomers)
+        )
+        if not is_whole_watched:
+            if self._words.is_whole is not None:
+                self._words.forget(self._named())
+            return None
+        if self._words.is_whole is not None and not everything:
+            return None
+        return await self._sources.low_stock.stocked(self._shop_id, FIRST, MOST_WORDS + 1)
+
     async def _tell(
-        self, wanted: Wanted, newcomers: Sequence[Subscription], news: News, freed: Freed
+        self,
+        wanted: Wanted,
+        newcomers: Sequence[Subscription],
+        stocked: Sequence[UUID] | None,
+        place: tuple[int, datetime],
     ) -> None:
+        """Tell all readers. `place`: in the log and by the clock, up to where was looked."""
+        sequence, until = place
         asked = {variant_id for ids in wanted.values() for variant_id in ids or ()}
-        states = await self._states(sorted(asked), freed.until)
-        same = self._told_before(states.values())
+        if stocked is not None and len(stocked) <= MOST_WORDS:
+            asked.update(stocked)
+        states = await self._states(sorted(asked), until)
+        was_whole = self._words.is_whole is True
+        turned = self._learn(states, stocked)
+        is_whole = was_whole and self._words.is_whole is True
         for each, ids in wanted.items():
             hidden = self._hides(each)
-            is_new = each in newcomers
-            if is_new:
+            told = ids
+            if each in newcomers:
                 if each not in self._newcomers:
                     continue
                 self._newcomers.remove(each)
                 self._members.add(each)
-                each.begin(self._given_to(each, news.sequence), hidden=hidden)
-            if ids is None:
-                each.reset(news.sequence, hidden=hidden)
+                each.begin(self._given_to(each, sequence), hidden=hidden)
+            elif hidden and not self._anew and (ids is not None or is_whole):
+                # Whyever it was read: in the next look it is no other word any more.
+                is_known = is_whole or each.watch.variant_ids is not None
+                differing = turned.other | turned.new if is_known else turned.other
+                told = each.concerned(differing, everything=False)
+            if told is None:
+                each.reset(sequence, hidden=hidden)
                 continue
-            # Who sees no numbers must not see either how often they change.
-            skipped = same if hidden and not is_new else frozenset()
-            each.offer(
-                [states[key] for key in ids if key in states and key not in skipped],
-                news.sequence,
-                hidden=hidden,
-            )
+            each.offer([states[key] for key in told if key in states], sequence, hidden=hidden)
+        self._anew = False
+
+    def _learn(self, states: dict[UUID, Seen], stocked: Sequence[UUID] | None) -> Turned:
+        """Remember the words that customers are told; say what has another one now."""
+        if self._settings is None or not self._settings.hide_exact:
+            return Turned(set(), set())
+        is_too_much = stocked is not None and len(stocked) > MOST_WORDS
+        if is_too_much:
+            # Not all that changes was read: with an old word the next change would be told wrongly.
+            self._words.forget(self._named())
+        turned = self._words.take(states.values())
+        if stocked is not None:
+            self._words.is_whole = not is_too_much
+        if len(self._words) > MOST_WORDS:
+            is_tried = self._words.is_whole is not None
+            self._words.forget(self._named())
+            self._words.is_whole = False if is_tried else None
+        return turned
+
+    def _named(self) -> set[UUID]:
+        """Return what is watched by name."""
+        readers = (*self._members, *self._newcomers)
+        return {key for each in readers for key in each.watch.variant_ids or ()}
 
     def _given_to(self, newcomer: Subscription, sequence: int) -> int:
         """Return up to where a newcomer knows what happened."""
         event_id = newcomer.watch.last_event_id
         if event_id is None:
             return sequence
-        places = self._sources.places
-        after = places.read(self._shop_id, event_id, hidden=self._hides(newcomer))
+        after = rules.place_of(event_id)
         return sequence if after is None else min(after, sequence)
 
     def _hides(self, subscription: Subscription) -> bool:
@@ -245,17 +298,3 @@ class Feed:
                     published=published[one.variant_id],
                 )
         return states
-
-    def _told_before(self, states: Iterable[Seen]) -> set[UUID]:
-        """Remember what each is now in a word; return those that were told of in this word."""
-        same = set()
-        for each in states:
-            if not each.published:
-                self._grades.pop(each.variant_id, None)
-            elif self._grades.get(each.variant_id) == each.availability:
-                same.add(each.variant_id)
-            else:
-                self._grades[each.variant_id] = each.availability
-        while len(self._grades) > MOST_GRADES:
-            self._grades.popitem(last=False)
-        return same

@@ -94,7 +94,8 @@ async def stream_stock(
     changed: `{variant_id, available, availability, at}`. A slow reader is given the newest state of
     each variant only. After `reset` anything may have changed: load the products anew. A connection
     that was cut is taken up with `Last-Event-ID`. Where the shop hides its numbers, `available` is
-    null for all who do not work there.
+    null for all who do not work there, they are told only when the word is another, and load the
+    products anew when they come back.
     """
 
     async def may_see() -> bool:

@@ -12,6 +12,9 @@ from lockstock.warehouses.low_stock.contract import AvailabilityGrade, grade_of
 
 # How long a client waits before it connects again.
 RETRY_MILLISECONDS = 2_000
+# The id of all events where numbers are hidden. A place in the log moves with each sale: even
+# encrypted it would tell when something is sold. Not empty, as then clients would not send it back.
+HIDDEN_ID = "hidden"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ def seen(
     return Seen(variant_id, published, available, grade, at)
 
 
+def id_of(place: int, *, hidden: bool) -> str:
+    """Write out a place in the log, as the id of an event."""
+    return HIDDEN_ID if hidden else str(place)
+
+
+def place_of(event_id: str) -> int | None:
+    """Read the place that an id stands for; None for one that stands for none."""
+    # No more digits than PostgreSQL's bigint surely takes.
+    is_number = event_id.isascii() and event_id.isdigit() and len(event_id) <= 18
+    return int(event_id) if is_number else None
+
+
 def stock(data: str, event_id: str) -> bytes:
     """Write out what is available of a variant now."""
     return format_sse_event(event="stock", data_str=data, id=event_id)
@@ -66,6 +81,9 @@ def reset(event_id: str) -> bytes:
     return format_sse_event(event="reset", data_str="{}", id=event_id)
 
 
-def heartbeat(event_id: str) -> bytes:
-    """Write out that the stream lives. Without data it is no event: only its id is taken."""
+def heartbeat(event_id: str | None) -> bytes:
+    """Write out that the stream lives. Without data it is no event: only its id is taken.
+
+    None: the reader keeps the id that it has.
+    """
     return format_sse_event(comment="alive", id=event_id)

@@ -16,7 +16,6 @@ from lockstock.events.stream.contract import (
     Watch,
 )
 from lockstock.events.stream.feed import Feed, Sources
-from lockstock.events.stream.places import Places
 from lockstock.events.stream.store import News
 from lockstock.events.stream.subscription import Subscription
 from lockstock.kernel import telemetry
@@ -70,13 +69,11 @@ class StreamsService:
         database: Database,
         log: LastOfLog,
         sources: StockSources,
-        places: Places,
         limits: StreamLimits,
     ) -> None:
         self.database = database
         self._log = log
         self._shops = sources.shops
-        self._places = places
         self._limits = limits
         self._sources = Sources(
             log=self,
@@ -84,7 +81,6 @@ class StreamsService:
             stock=sources.stock,
             catalogue=sources.catalogue,
             shops=sources.shops,
-            places=places,
             turns=asyncio.Semaphore(TURNS),
         )
         self._open: set[Subscription] = set()
@@ -110,7 +106,7 @@ class StreamsService:
         await self._shops.get(watch.shop_id)
         # Once more, as others came meanwhile; from here on nobody comes in between.
         self._admit(watch)
-        subscription = Subscription(watch, self._writer(watch.shop_id))
+        subscription = Subscription(watch)
         if not self._open:
             self._start(self._look_for_the_end())
         if watch.exact and may_see is not None:
@@ -179,9 +175,6 @@ class StreamsService:
                 f"Your address has {self._limits.per_address} streams open, and gets no more.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
-
-    def _writer(self, shop_id: UUID) -> Callable[[int, bool], str]:
-        return lambda sequence, hidden: self._places.write(shop_id, sequence, hidden=hidden)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,7 +1,7 @@
 """One open stream: what is still to be said to its reader, however slow that reader is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from uuid import UUID
 
 from lockstock.events.stream import rules
@@ -14,16 +14,12 @@ AT_ONCE = 50
 # More variants than this do not wait for a reader: it is told to load them anew.
 MOST_WAITING = 2_000
 
-# The id for a place in the log; whether places are hidden.
-WriteId = Callable[[int, bool], str]
-
 
 class Subscription:
     """What waits for a reader: the newest state of each variant, once."""
 
-    def __init__(self, watch: Watch, write_id: WriteId) -> None:
+    def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._write_id = write_id
         self._hidden = False
         self._waiting: dict[UUID, Seen] = {}
         self._reset = False
@@ -89,7 +85,7 @@ class Subscription:
             if await self._waited():
                 self._woken.clear()
             else:
-                yield rules.heartbeat("")
+                yield rules.heartbeat(None)
         if self._given is not None:
             yield rules.ready(self._id())
             self._woken.set()
@@ -134,4 +130,4 @@ class Subscription:
         return seen.hidden if self._hidden else seen.exact
 
     def _id(self) -> str:
-        return self._write_id(self._given or 0, self._hidden)
+        return rules.id_of(self._given or 0, hidden=self._hidden)

@@ -60,8 +60,8 @@ class Payment(Noun):
     created_at: datetime
 
     def for_customer(self) -> "Payment":
-        """Return it without what the shop's people said of it."""
-        return self.model_copy(update={"reviewed": None})
+        """Return it without the shop's own affair: that its people look, and what they say."""
+        return self.model_copy(update={"review": False, "reviewed": None})
 
 
 class Opened(Noun):
@@ -195,6 +195,10 @@ class Refund(Noun):
     # When the provider gave it up, and what it says of it. It may have taken it first.
     failed_at: datetime | None = None
     failure: str | None = None
+
+    def for_customer(self) -> "Refund":
+        """Return it without what the shop's people and the provider said: it was said to others."""
+        return self.model_copy(update={"reason": None, "failure": None})
 
 
 class RefundTooMuch(Refusal):

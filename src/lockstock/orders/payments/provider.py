@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from lockstock.kernel.telemetry import log
 from lockstock.orders.payments.contract import (
     EventKind,
     News,
@@ -13,6 +14,10 @@ from lockstock.orders.payments.contract import (
 )
 
 
+class ProviderTimedOut(Exception):
+    """The answer did not come in time. Whether the call had its effect is unknown: try again."""
+
+
 class RefundImpossible(Exception):
     """The provider will never make this refund. A person has to look at it."""
 
@@ -21,7 +26,8 @@ class Provider(Protocol):
     """An adapter of a payment provider.
 
     Each call is made without a transaction open, and may be made again with the same id: the
-    provider then does nothing new. Anything that is raised, except where said, means "try again".
+    provider then does nothing new. Anything that is raised, except where said, means "try again":
+    ProviderTimedOut is nobody's fault here, all else is logged with where it comes from.
     """
 
     async def create(self, payment: Payment) -> Opened:
@@ -50,6 +56,14 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Let go of what calls need."""
         ...
+
+
+def log_left(event: str, error: Exception, **names: str) -> None:
+    """Log a call that is to be made again. A time-out is no bug, so nobody is woken for it."""
+    if isinstance(error, ProviderTimedOut):
+        log().warning(event, reason=str(error), **names)
+    else:
+        log().error(event, exc_info=error, **names)
 
 
 def looked_up_id(payment: Payment, kind: EventKind) -> str:

@@ -76,7 +76,8 @@ async def start_payment(
 async def list_payments(found: ReadableOrder, *, whole: SeesAll, service: Service) -> Page[Payment]:
     """List the attempts to pay an order, oldest first.
 
-    Who of the shop has looked at one, and what they said, is for those who work there.
+    Whether somebody of the shop has to look at one, who has, and what they said is for those who
+    work there.
     """
     payments = await service.list_payments(found.shop_id, found.id)
     items = payments if whole else [payment.for_customer() for payment in payments]

@@ -6,7 +6,6 @@ from uuid import UUID
 from lockstock.kernel.database import Connection, Database, reading, transaction
 from lockstock.kernel.errors import IdempotencyKeyReused, InvalidInput, Refusal
 from lockstock.kernel.ids import derived_id
-from lockstock.kernel.telemetry import log
 from lockstock.orders import rules as order_rules
 from lockstock.orders import store as orders
 from lockstock.orders.contract import Answered, Asked
@@ -25,7 +24,7 @@ from lockstock.orders.payments.contract import (
 )
 from lockstock.orders.payments.inbox.service import InboxService
 from lockstock.orders.payments.lookups.service import LookUpsService
-from lockstock.orders.payments.provider import Provider
+from lockstock.orders.payments.provider import Provider, log_left
 from lockstock.orders.rules import Kept
 from lockstock.shops.contract import Shops
 from lockstock.warehouses.reservations.contract import ReservationExpired, Reservations
@@ -109,7 +108,7 @@ class PaymentsService:
             await self._forget(payment)
             raise
         except Exception as error:
-            log().exception("payment_not_opened", payment=str(payment.id), name=payment.provider)
+            log_left("payment_not_opened", error, payment=str(payment.id), name=payment.provider)
             detail = (
                 "The payment provider did not answer. "
                 "Retry with the same Idempotency-Key: it opens the payment once."

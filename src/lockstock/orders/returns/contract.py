@@ -69,6 +69,10 @@ class Return(Noun):
     status: ReturnStatus
     created_at: datetime
 
+    def for_customer(self) -> "Return":
+        """Return it without the reason: the shop's people did not write it for the customer."""
+        return self.model_copy(update={"reason": None})
+
 
 class NotReturnable(Refusal):
     """More than was shipped and not returned yet. `lines`: variant_id, requested, returnable."""

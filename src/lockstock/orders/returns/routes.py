@@ -11,6 +11,7 @@ from lockstock.orders.callers import (
     READING_REFUSALS,
     REFUSALS,
     ReadableOrder,
+    SeesAll,
     StockAsked,
     mark_replay,
 )
@@ -35,6 +36,8 @@ async def take_back(
 
 
 @router.get(ORDER + "/returns", tags=["returns"], responses=READING_REFUSALS)
-async def list_returns(found: ReadableOrder, service: Service) -> Page[Return]:
-    """List the returns of an order, oldest first."""
-    return Page(items=list(await service.list_returns(found.shop_id, found.id)), next=None)
+async def list_returns(found: ReadableOrder, *, whole: SeesAll, service: Service) -> Page[Return]:
+    """List the returns of an order, oldest first. `reason` is for those who work in the shop."""
+    returns = await service.list_returns(found.shop_id, found.id)
+    items = [item if whole else item.for_customer() for item in returns]
+    return Page(items=items, next=None)

@@ -8,6 +8,8 @@ from lockstock.kernel.nouns import Page
 from lockstock.kernel.paging import Cursors
 from lockstock.products.contract import Product, ProductList
 from lockstock.products.listing import rules, store
+from lockstock.products.listing.in_stock import store as in_stock
+from lockstock.products.listing.relevance import store as relevance
 from lockstock.products.listing.rules import Key, Search
 from lockstock.products.rules import StoredProduct, answered, is_available
 from lockstock.warehouses.stock.contract import Availability, Stock
@@ -33,7 +35,7 @@ class Listing:
         query = rules.to_query(typed) if typed else None
         if typed and query is None:
             return Page(items=[], next=None)
-        search = Search(ask.shop_id, ask.unpublished, query, ask.sort)
+        search = Search(ask.shop_id, ask.unpublished, query, rules.sort_of(ask), ask.in_stock)
         after = rules.start(search) if values is None else rules.read(search, values)
         items, end = await self._collect(search, after, ask)
         return Page(
@@ -68,9 +70,19 @@ class Listing:
     async def _candidates(
         self, connection: Connection, search: Search, after: Key, limit: int
     ) -> list[tuple[Key, StoredProduct]]:
-        found = await store.candidates(connection, search, after, limit)
-        await store.add_variants(connection, [product for _, product in found])
+        found = await _candidates(connection, search, after, limit)
+        await store.fill_in_variants(connection, [product for _, product in found])
         return found
+
+
+async def _candidates(
+    connection: Connection, search: Search, after: Key, limit: int
+) -> list[tuple[Key, StoredProduct]]:
+    if search.sort == "relevance":
+        return await relevance.most_relevant(connection, search, after, limit)
+    if search.in_stock and search.query is None:
+        return await in_stock.candidates_in_stock(connection, search, after, limit)
+    return await store.candidates(connection, search, after, limit)
 
 
 async def with_availability(stock: Stock, products: Sequence[StoredProduct]) -> list[Product]:

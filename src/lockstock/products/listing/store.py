@@ -117,6 +117,7 @@ FIND_IN_SHOP_BY_NAME = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE shop_id = $1 AND (published OR $2) AND search @@ $6::text::tsquery
+        AND (in_stock OR NOT $7)
         AND (name_key, id) > ($4, $5)
     ORDER BY name_key, id
     LIMIT $3
@@ -127,6 +128,7 @@ FIND_IN_SHOP_BY_NAME_BACKWARDS = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE shop_id = $1 AND (published OR $2) AND search @@ $6::text::tsquery
+        AND (in_stock OR NOT $7)
         AND (name_key, id) < ($4, $5)
     ORDER BY name_key DESC, id DESC
     LIMIT $3
@@ -137,6 +139,7 @@ FIND_IN_SHOP_BY_NEWEST = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE shop_id = $1 AND (published OR $2) AND search @@ $6::text::tsquery
+        AND (in_stock OR NOT $7)
         AND (created_at, id) < ($4, $5)
     ORDER BY created_at DESC, id DESC
     LIMIT $3
@@ -147,6 +150,7 @@ FIND_IN_SHOP_BY_PRICE = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE shop_id = $1 AND (published OR $2) AND search @@ $6::text::tsquery
+        AND (in_stock OR NOT $7)
         AND (lowest_price_minor, id) > ($4, $5)
     ORDER BY lowest_price_minor, id
     LIMIT $3
@@ -157,6 +161,7 @@ FIND_IN_SHOP_BY_PRICE_BACKWARDS = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE shop_id = $1 AND (published OR $2) AND search @@ $6::text::tsquery
+        AND (in_stock OR NOT $7)
         AND (highest_price_minor, id) < ($4, $5)
     ORDER BY highest_price_minor DESC, id DESC
     LIMIT $3
@@ -167,6 +172,7 @@ FIND_BY_NAME = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE published AND search @@ $4::text::tsquery
+        AND (in_stock OR NOT $5)
         AND (name_key, id) > ($2, $3)
     ORDER BY name_key, id
     LIMIT $1
@@ -177,6 +183,7 @@ FIND_BY_NAME_BACKWARDS = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE published AND search @@ $4::text::tsquery
+        AND (in_stock OR NOT $5)
         AND (name_key, id) < ($2, $3)
     ORDER BY name_key DESC, id DESC
     LIMIT $1
@@ -187,6 +194,7 @@ FIND_BY_NEWEST = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE published AND search @@ $4::text::tsquery
+        AND (in_stock OR NOT $5)
         AND (created_at, id) < ($2, $3)
     ORDER BY created_at DESC, id DESC
     LIMIT $1
@@ -197,6 +205,7 @@ FIND_BY_PRICE = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE published AND search @@ $5::text::tsquery
+        AND (in_stock OR NOT $6)
         AND (currency, lowest_price_minor, id) > ($2, $3, $4)
     ORDER BY currency, lowest_price_minor, id
     LIMIT $1
@@ -207,6 +216,7 @@ FIND_BY_PRICE_BACKWARDS = """
         name_key, lowest_price_minor, highest_price_minor
     FROM products.products
     WHERE published AND search @@ $5::text::tsquery
+        AND (in_stock OR NOT $6)
         AND (currency, highest_price_minor, id) < ($2, $3, $4)
     ORDER BY currency DESC, highest_price_minor DESC, id DESC
     LIMIT $1
@@ -254,12 +264,12 @@ async def candidates(
     if search.shop_id is not None:
         values = [search.shop_id, search.unpublished, *values]
     if search.query is not None:
-        values.append(search.query)
+        values += [search.query, search.in_stock]
     rows = await connection.fetch(statement, *values)
     return [(key_of(search, row), product_of(row, [])) for row in rows]
 
 
-VARIANTS_OF_PRODUCTS = """
+FILL_IN_VARIANTS = """
     SELECT shop_id, product_id, variants.id, sku, price_minor, attributes, position
     FROM unnest($1::uuid[], $2::uuid[]) AS wanted (shop_id, product_id)
     JOIN products.variants USING (shop_id, product_id)
@@ -267,11 +277,11 @@ VARIANTS_OF_PRODUCTS = """
 """
 
 
-async def add_variants(connection: Connection, products: Sequence[StoredProduct]) -> None:
+async def fill_in_variants(connection: Connection, products: Sequence[StoredProduct]) -> None:
     """Read the variants of products of any shops, which were read without, in their order."""
     found = {(product.shop_id, product.id): product.variants for product in products}
     rows = await connection.fetch(
-        VARIANTS_OF_PRODUCTS,
+        FILL_IN_VARIANTS,
         [product.shop_id for product in products],
         [product.id for product in products],
     )

@@ -152,10 +152,9 @@ def _sentences_of(here: Here, free: int) -> list[str]:
         said.append("This warehouse is switched off: nothing is sold from it.")
     if here.holds:
         first = here.held_by[0]
-        which = "the first" if here.holds > 1 else "it"
+        which = ": the first until" if here.holds > 1 else ", until"
         said.append(
-            f"Held by {_counted(here.holds, 'unpaid order')}: {which} until "
-            f"{_moment(first.expires_at)}."
+            f"Held by {_counted(here.holds, 'unpaid order')}{which} {_moment(first.expires_at)}."
         )
     if here.commitments:
         orders = sum(1 for one in here.committed_for if one.order_id)

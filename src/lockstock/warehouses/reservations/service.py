@@ -3,8 +3,10 @@
 Every verb takes many and returns many; one is a batch of one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,11 +15,14 @@ from lockstock.kernel.database import Conflict, Connection, Database, reading, t
 from lockstock.kernel.errors import DatabaseUnavailable, Refusal
 from lockstock.kernel.telemetry import log
 from lockstock.warehouses.reservations import rules, store
+from lockstock.warehouses.reservations.caps import store as caps
 from lockstock.warehouses.reservations.contract import Reservation, Reserve
 from lockstock.warehouses.reservations.rules import Ending, Kept
 from lockstock.warehouses.stock import store as stock
 
 T = TypeVar("T")
+
+START: caps.Place = (UUID(int=0), UUID(int=0))
 
 
 class ReservationsService:
@@ -25,6 +30,7 @@ class ReservationsService:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._place = START
 
     @batched
     @transaction
@@ -39,7 +45,7 @@ class ReservationsService:
         """
         capped = {ask.customer_id for ask in asks if ask.most_open is not None}
         if capped:
-            await store.lock_customers(connection, shop_id, list(capped))
+            await caps.lock_customers(connection, shop_id, list(capped))
         warehouses = await store.active_warehouses(connection, shop_id)
         levels = await store.lock_variants(
             connection,
@@ -52,7 +58,7 @@ class ReservationsService:
         )
         opened = rules.NOTHING_OPEN
         if capped:
-            opened = await store.open_reservations(connection, shop_id, list(capped), now)
+            opened = await caps.open_reservations(connection, shop_id, list(capped), now)
         shelf = {level.place: level.free for level in levels}
         plan = rules.plan(asks, kept, shelf, warehouses, now, opened)
         if plan.is_short:
@@ -114,17 +120,40 @@ class ReservationsService:
 
         For rows and figures only: readers and buyers count an expired hold as free already.
         """
-        return sum([await self._sweep_or_leave(shop, most) for shop in await self._due_shops(most)])
+        shops = await self._due_shops(most)
+        freed = [await self._or_leave(shop, self._sweep_shop(shop, most)) for shop in shops]
+        await self._sweep_customers(most)
+        return sum(freed)
 
-    async def _sweep_or_leave(self, shop_id: UUID, most: int) -> int:
+    async def _or_leave(self, shop_id: UUID, work: Awaitable[int]) -> int:
         try:
-            return await self._sweep_shop(shop_id, most)
+            return await work
         except DatabaseUnavailable:
             raise
         except Exception:
             # The next round tries again; the other shops must not wait for this one.
             log().exception("holds_left_for_later", shop=str(shop_id))
             return 0
+
+    async def _sweep_customers(self, most: int) -> None:
+        """Forget capped customers who have nothing open, among the next so many."""
+        places = await self._next_customers(self._place, most)
+        self._place = places[-1] if len(places) == most else START
+        for shop_id, group in groupby(places, key=itemgetter(0)):
+            customer_ids = [customer_id for _, customer_id in group]
+            await self._or_leave(shop_id, self._forget_customers(shop_id, customer_ids))
+
+    @reading
+    async def _next_customers(
+        self, connection: Connection, after: caps.Place, most: int
+    ) -> list[caps.Place]:
+        return await caps.capped_customers(connection, after, most)
+
+    @transaction
+    async def _forget_customers(
+        self, connection: Connection, shop_id: UUID, customer_ids: Sequence[UUID]
+    ) -> int:
+        return await caps.forget_customers(connection, shop_id, customer_ids)
 
     @reading
     async def _due_shops(self, connection: Connection, most: int) -> list[UUID]:

@@ -63,42 +63,6 @@ async def lock_variants(
     return [level_of(row) for row in rows]
 
 
-# A row for each of them, written anew to hold its lock until the transaction ends. They are locked
-# in order, and before anything else, so that a customer who sends many orders at once waits here
-# and keeps nobody else waiting. Only who reserves locks them, so there is nothing to meet.
-LOCK_CUSTOMERS = """
-    INSERT INTO warehouses.capped_customers (shop_id, customer_id)
-    SELECT $1, c.customer_id
-    FROM unnest($2::uuid[]) WITH ORDINALITY AS c (customer_id, place)
-    ORDER BY c.place
-    ON CONFLICT (shop_id, customer_id) DO UPDATE SET customer_id = excluded.customer_id
-"""
-
-
-async def lock_customers(
-    connection: Connection, shop_id: UUID, customer_ids: Sequence[UUID]
-) -> None:
-    """Let the reservations of customers with a cap wait for each other, customer by customer."""
-    await connection.execute(LOCK_CUSTOMERS, shop_id, sorted(set(customer_ids)))
-
-
-OPEN_RESERVATIONS = """
-    SELECT customer_id, order_id, expires_at
-    FROM warehouses.reservations
-    WHERE shop_id = $1 AND customer_id = ANY($2::uuid[]) AND status = 'held' AND expires_at > $3
-"""
-
-
-async def open_reservations(
-    connection: Connection, shop_id: UUID, customer_ids: Sequence[UUID], now: datetime
-) -> dict[UUID, dict[UUID, datetime]]:
-    """The deadlines of the open reservations of these customers, by customer and order."""
-    found: dict[UUID, dict[UUID, datetime]] = {}
-    for row in await connection.fetch(OPEN_RESERVATIONS, shop_id, list(customer_ids), now):
-        found.setdefault(row["customer_id"], {})[row["order_id"]] = row["expires_at"]
-    return found
-
-
 KEPT_RESERVATIONS = """
     SELECT statement_timestamp() AS now, r.order_id, r.attempt, r.digest, r.status, r.expires_at,
         a.variant_id, a.warehouse_id, a.quantity, a.shipped, a.status AS part_status, a.reason

@@ -221,6 +221,10 @@ class Stock(Protocol):
         """What can be sold now of each (shop_id, variant_id), in the order asked for."""
         ...
 
+    async def with_units(self, shop_id: UUID, variant_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these variants with units on hand in any warehouse, promised or not."""
+        ...
+
     async def stock(self, shop_id: UUID, ask: StockList) -> Page[StockRow]:
         """Stock rows of the shop, by variant and warehouse."""
         ...

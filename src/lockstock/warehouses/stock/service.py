@@ -134,6 +134,13 @@ class StockService:
         return await store.availability(connection, variants)
 
     @reading
+    async def with_units(
+        self, connection: Connection, shop_id: UUID, variant_ids: Sequence[UUID]
+    ) -> set[UUID]:
+        """Those of these variants with units on hand in any warehouse, promised or not."""
+        return await store.with_units(connection, shop_id, variant_ids)
+
+    @reading
     async def stock(self, connection: Connection, shop_id: UUID, ask: StockList) -> Page[StockRow]:
         """Stock rows of the shop, by variant and warehouse."""
         scope = f"stock:{shop_id}:{ask.warehouse_id}:{ask.variant_id}"

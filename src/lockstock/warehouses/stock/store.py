@@ -271,6 +271,21 @@ async def availability(
     return [Availability(**row) for row in rows]
 
 
+WITH_UNITS = """
+    SELECT DISTINCT variant_id
+    FROM warehouses.stock
+    WHERE shop_id = $1 AND variant_id = ANY($2::uuid[]) AND on_hand > 0
+"""
+
+
+async def with_units(
+    connection: Connection, shop_id: UUID, variant_ids: Sequence[UUID]
+) -> set[UUID]:
+    """Those of these variants with units on hand in any warehouse."""
+    rows = await connection.fetch(WITH_UNITS, shop_id, variant_ids)
+    return {row["variant_id"] for row in rows}
+
+
 # Two statements and not one with both filters optional: that one would be planned as if it always
 # found a few rows, and sort all of a shop's for each page.
 STOCK_PAGE = """

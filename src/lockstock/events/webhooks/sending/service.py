@@ -22,6 +22,7 @@ from lockstock.events.webhooks.deliveries.contract import DeliveryStatus
 from lockstock.events.webhooks.sender import Message, Outcome, Sender
 from lockstock.events.webhooks.sending import store
 from lockstock.kernel.database import Connection, Database, reading, transaction
+from lockstock.kernel.errors import Refusal
 from lockstock.kernel.telemetry import log
 
 # Attempts at the same time, over all processes: to a webhook that answers, and to one that does
@@ -79,7 +80,7 @@ class SendingService:
         for shop_id, webhook_id in places:
             room = self._room(shop_id)
             if room > 0:
-                collected, parcels = await self._take(shop_id, webhook_id, room)
+                collected, parcels = await self._take_or_leave(shop_id, webhook_id, room)
                 done += collected + len(parcels)
                 for parcel in parcels:
                     self._start(parcel)
@@ -108,6 +109,19 @@ class SendingService:
     @reading
     async def _due(self, connection: Connection, after: store.Place) -> list[store.Place]:
         return await store.due_webhooks(connection, after, MOST_WEBHOOKS)
+
+    async def _take_or_leave(
+        self, shop_id: UUID, webhook_id: UUID, room: int
+    ) -> tuple[int, list[Parcel]]:
+        try:
+            return await self._take(shop_id, webhook_id, room)
+        except Refusal:
+            raise
+        except Exception:
+            # What is wrong with one webhook must not keep the others waiting.
+            names = {"shop": str(shop_id), "webhook": str(webhook_id)}
+            log().exception("webhook_left_for_later", **names)
+            return 0, []
 
     @transaction
     async def _take(

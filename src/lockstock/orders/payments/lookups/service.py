@@ -15,7 +15,7 @@ from lockstock.orders import telemetry
 from lockstock.orders.payments.contract import Payment
 from lockstock.orders.payments.inbox.service import InboxService
 from lockstock.orders.payments.lookups import store
-from lockstock.orders.payments.provider import Provider
+from lockstock.orders.payments.provider import Provider, log_left
 
 # A provider that could not close an attempt is asked again after so long.
 CLOSE_AGAIN_SECONDS = 60.0
@@ -66,9 +66,9 @@ class LookUpsService:
             return False
         try:
             outcome = await work(payment, provider)
-        except Exception:
+        except Exception as error:
             # It is due again in a while. Should the customer pay meanwhile, an event says so.
-            log().exception("provider_did_not_answer", payment=str(payment.id))
+            log_left("provider_did_not_answer", error, payment=str(payment.id))
             outcome = "no_answer"
         telemetry.LOOK_UPS.labels(outcome).inc()
         return outcome != "no_answer"

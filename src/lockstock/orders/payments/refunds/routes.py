@@ -12,6 +12,7 @@ from lockstock.orders.callers import (
     REFUSALS,
     OrdersAsked,
     ReadableOrder,
+    SeesAll,
     mark_replay,
 )
 from lockstock.orders.payments.contract import NewRefund, Refund, Refunds
@@ -35,6 +36,11 @@ async def refund_order(
 
 
 @router.get(ORDER + "/refunds", tags=["refunds"], responses=READING_REFUSALS)
-async def list_refunds(found: ReadableOrder, service: Service) -> Page[Refund]:
-    """List the refunds of an order, oldest first."""
-    return Page(items=await service.list_refunds(found.shop_id, found.id), next=None)
+async def list_refunds(found: ReadableOrder, *, whole: SeesAll, service: Service) -> Page[Refund]:
+    """List the refunds of an order, oldest first.
+
+    `reason` and `failure` are for those who work in the shop.
+    """
+    refunds = await service.list_refunds(found.shop_id, found.id)
+    items = refunds if whole else [refund.for_customer() for refund in refunds]
+    return Page(items=items, next=None)

@@ -19,7 +19,7 @@ from lockstock.orders.payments.contract import (
     Refund,
     RefundTooMuch,
 )
-from lockstock.orders.payments.provider import Provider, RefundImpossible
+from lockstock.orders.payments.provider import Provider, RefundImpossible, log_left
 from lockstock.orders.payments.refunds import store
 from lockstock.orders.payments.rules import Back
 
@@ -105,9 +105,9 @@ class RefundsService:
         except RefundImpossible as error:
             log().exception("refund_impossible", refund=str(refund.id), shop=str(shop_id))
             failure = str(error)
-        except Exception:
+        except Exception as error:
             # Stays pending and is tried again; one provider that is down must not stop the others.
-            log().exception("refund_not_taken", refund=str(refund.id), shop=str(shop_id))
+            log_left("refund_not_taken", error, refund=str(refund.id), shop=str(shop_id))
             telemetry.REFUNDS.labels("retried").inc()
             return False
         await self._end(shop_id, refund, failure)

@@ -10,7 +10,7 @@ from lockstock.orders.payments.contract import (
     PaymentEvent,
     Refund,
 )
-from lockstock.orders.payments.provider import looked_up_id
+from lockstock.orders.payments.provider import ProviderTimedOut, looked_up_id
 from lockstock.orders.payments.sandbox import store
 from lockstock.orders.payments.sandbox.contract import (
     NAME,
@@ -28,7 +28,7 @@ _KINDS: dict[SandboxStatus, EventKind] = {
 }
 
 
-class SandboxTimeout(Exception):
+class SandboxTimeout(ProviderTimedOut):
     """The call had its effect, and the answer never came: the sandbox was told to do so."""
 
 
@@ -107,4 +107,4 @@ class Sandbox:
 
 def _answer(call: SandboxCall, *, timed_out: bool) -> None:
     if timed_out:
-        raise SandboxTimeout(call)
+        raise SandboxTimeout(f"the sandbox was told to let {call} time out")

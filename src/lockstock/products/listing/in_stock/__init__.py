@@ -1,0 +1,1 @@
+"""The list of products, of what may be in stock only."""

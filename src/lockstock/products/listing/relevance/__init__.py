@@ -1,0 +1,1 @@
+"""The list of products by how well each fits what was typed."""

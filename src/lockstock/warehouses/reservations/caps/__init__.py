@@ -1,0 +1,1 @@
+"""Customers with a cap on their open reservations."""
