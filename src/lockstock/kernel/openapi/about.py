@@ -3,8 +3,6 @@
 from typing import Any
 
 ABOUT = """
-Orders and stock that never oversell.
-
 **First steps**, on this page: `POST /v1/users`, then `POST /v1/login`. Copy `access_token` from
 its answer into **Authorize** (*accessToken*), and all other calls are yours to try. The first
 shop is one `POST /v1/shops` away.
